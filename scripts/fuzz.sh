@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of the module, one after the other: scripts/fuzz.sh [TIME each, such as 3s or 5m]
+#
+# FUZZTOTAL, in seconds, bounds the sum: with many targets each gets less than it asked for, and at least a second.
+# A finding stops the run; `go test` leaves its input under testdata/fuzz, which belongs in the commit that mends it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+seconds() {
+  case $1 in
+    *h) echo $((${1%h} * 3600)) ;;
+    *m) echo $((${1%m} * 60)) ;;
+    *) echo "${1%s}" ;;
+  esac
+}
+each=$(seconds "${1:-3s}")
+
+# `go test -list` links a test binary, so ask only the packages whose tests mention a target.
+packages=$(grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u)
+targets=()
+for package in $packages; do
+  listed=$(go test -list='^Fuzz' "$package")
+  for target in $(grep '^Fuzz' <<<"$listed"); do
+    targets+=("$package $target")
+  done
+done
+count=${#targets[@]}
+if [ "$count" -eq 0 ]; then
+  echo 'fuzz: no target found'
+  [ "${CI:-}" != true ] # nothing to run is a failure there
+  exit
+fi
+if [ -n "${FUZZTOTAL:-}" ] && [ $((each * count)) -gt "$FUZZTOTAL" ]; then
+  each=$((FUZZTOTAL / count > 0 ? FUZZTOTAL / count : 1))
+fi
+echo "fuzz: $count targets, ${each}s each"
+
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+for line in "${targets[@]}"; do
+  read -r package target <<<"$line"
+  if ! go test -run='^$' -fuzz="^$target\$" -fuzztime="${each}s" "$package" >"$output" 2>&1; then
+    # Until Go 1.27 the end of -fuzztime itself may be reported as a failure (golang/go#75804). It is one
+    # only if this bare line is all it says: a test's own message carries its file, a finding its input.
+    if ! grep -qx '    context deadline exceeded' "$output" || grep -qE '_test\.go:|Failing input|panic' "$output"; then
+      cat "$output"
+      exit 1
+    fi
+  fi
+  echo "fuzz: $package $target: $(grep -o 'execs: [0-9]*' "$output" | tail -n 1)"
+done
