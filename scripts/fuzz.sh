@@ -16,7 +16,7 @@ seconds() {
 each=$(seconds "${1:-3s}")
 
 # `go test -list` links a test binary, so ask only the packages whose tests mention a target.
-packages=$(grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u)
+packages=$({ grep -rlE --include='*_test.go' '^func Fuzz' . || true; } | xargs -r -n1 dirname | sort -u)
 targets=()
 for package in $packages; do
   listed=$(go test -list='^Fuzz' "$package")
@@ -27,8 +27,8 @@ done
 count=${#targets[@]}
 if [ "$count" -eq 0 ]; then
   echo 'fuzz: no target found'
-  [ "${CI:-}" != true ] # nothing to run is a failure there
-  exit
+  [ "${CI:-}" != true ] || exit 1 # there, nothing to run is a failure
+  exit 0
 fi
 if [ -n "${FUZZTOTAL:-}" ] && [ $((each * count)) -gt "$FUZZTOTAL" ]; then
   each=$((FUZZTOTAL / count > 0 ? FUZZTOTAL / count : 1))
