@@ -9,7 +9,8 @@ FUZZTIME ?= 30s
 BENCH    ?= .
 COUNT    ?= 6
 OLD      ?=
-VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+FIGURES  := dist/bench-$(VERSION)-$(shell date +%H%M%S).txt
 
 .PHONY: help test tools format-check vet staticcheck race fuzz-short checks fuzz bench build demo cover format clean
 
@@ -46,8 +47,8 @@ fuzz: ## every fuzz target for FUZZTIME each: make fuzz FUZZTIME=5m
 
 bench: ## benchmarks into dist/: make bench [BENCH=Post] [COUNT=6] [OLD=file to compare with]
 	@mkdir -p dist
-	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) ./... | tee dist/bench-$(VERSION).txt
-	go tool benchstat $(OLD) dist/bench-$(VERSION).txt
+	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) ./... | tee $(FIGURES)
+	go tool benchstat $(OLD) $(FIGURES)
 
 build: ## one static binary, dist/saldo
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o dist/saldo ./cmd/saldo
