@@ -105,8 +105,12 @@ func tooFine(s string, scale int) error {
 }
 
 func tooLarge(s string, scale int) error {
-	largest := Amount{math.MaxInt64, math.MaxUint64}
-	return fmt.Errorf("%q is %w: write at most %s", s, ErrRange, largest.Text(scale))
+	if s[0] == '-' {
+		lowest := Amount{hi: math.MinInt64}
+		return fmt.Errorf("%q is %w: write at least %s", s, ErrRange, lowest.Text(scale))
+	}
+	highest := Amount{math.MaxInt64, math.MaxUint64}
+	return fmt.Errorf("%q is %w: write at most %s", s, ErrRange, highest.Text(scale))
 }
 
 func notNumber(s string) error {
