@@ -123,8 +123,15 @@ func TestEndsOfTheRange(t *testing.T) {
 	if New(math.MinInt64).String() != "-9223372036854775808" {
 		t.Error(New(math.MinInt64))
 	}
-	if _, ok := FromBig(new(big.Int).Lsh(big.NewInt(1), 200)); ok {
-		t.Error("2^200 fits")
+	for _, bits := range []uint{127, 128, 129, 200} {
+		if a, ok := FromBig(new(big.Int).Lsh(big.NewInt(1), bits)); ok || !a.IsZero() {
+			t.Errorf("2^%d = %v, %v", bits, a, ok)
+		}
+	}
+	for _, a := range []Amount{lowest, highest} {
+		if got, ok := FromBig(a.Big()); !ok || got != a {
+			t.Errorf("%v through Big is %v, %v", a, got, ok)
+		}
 	}
 }
 

@@ -54,6 +54,7 @@ func TestMulRatioAtTheEnds(t *testing.T) {
 		{"half the highest rounds", highest, 1, 2, Ceil, FromParts(1<<62, 0), true},
 		{"beyond by rounding only", highest, 2*9 + 1, 2 * 9, Floor, Amount{}, false},
 		{"128 bits, and rounding wants one more", seventh, 7, 2, Ceil, Amount{}, false},
+		{"2^128", FromParts(1<<62, 0), 1 << 62, 1 << 60, Floor, Amount{}, false},
 		{"192 bits", highest, math.MaxInt64, 1, Floor, Amount{}, false},
 		{"nothing to divide by", New(1), 1, 0, Floor, Amount{}, false},
 		{"below nothing", New(1), 1, -1, Floor, Amount{}, false},
