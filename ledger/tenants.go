@@ -161,7 +161,7 @@ func (l *Ledger) makeTenant(ctx context.Context, t Tenant) ([]RecordWrite, []byt
 	} else if !hasCode(err, NotFound) {
 		return nil, nil, err
 	}
-	now, err := l.Now(ctx, 0)
+	now, err := l.Now()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -194,7 +194,7 @@ func (l *Ledger) CreateBook(ctx context.Context, actor uint64, id string, tenant
 		} else if !hasCode(err, NotFound) {
 			return nil, nil, err
 		}
-		now, err := l.Now(ctx, 0)
+		now, err := l.Now()
 		if err != nil {
 			return nil, nil, err
 		}

@@ -1,0 +1,141 @@
+package ledger
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+// A cache keeps the rows that were used last, as they are now. A row that is
+// read while the loop changes it is read whole: rows are replaced, not changed.
+type cache[K comparable, V any] struct {
+	shards [64]shard[K, V]
+	seed   maphash.Seed
+	max    int // entries a shard
+	none   *V  // stands for "there is nothing"
+}
+
+type shard[K comparable, V any] struct {
+	mu sync.Mutex
+	m  map[K]*entry[V]
+	_  [40]byte // a cache line each
+}
+
+// An entry is one row. While someone has pinned it, it stays the one entry of
+// its key, so that the loop's changes reach everyone who has it.
+type entry[V any] struct {
+	row  atomic.Pointer[V] // nil: not loaded yet
+	pins atomic.Int32
+	used atomic.Bool
+	next *V // the loop's: the row as it will be when the round is durable
+}
+
+func newCache[K comparable, V any](max int) *cache[K, V] {
+	c := &cache[K, V]{seed: maphash.MakeSeed(), max: max/64 + 1, none: new(V)}
+	for i := range c.shards {
+		c.shards[i].m = make(map[K]*entry[V])
+	}
+	return c
+}
+
+func (c *cache[K, V]) shard(k K) *shard[K, V] {
+	return &c.shards[maphash.Comparable(c.seed, k)%64]
+}
+
+// row returns a key's row if it is here; ok is false when it has to be loaded.
+func (c *cache[K, V]) row(k K) (v *V, ok bool) {
+	s := c.shard(k)
+	s.mu.Lock()
+	e := s.m[k]
+	s.mu.Unlock()
+	if e == nil {
+		return nil, false
+	}
+	if !e.used.Load() {
+		e.used.Store(true)
+	}
+	return c.value(e)
+}
+
+// value returns an entry's row, nil where there is nothing; ok is false while
+// it is not loaded.
+func (c *cache[K, V]) value(e *entry[V]) (v *V, ok bool) {
+	v = e.row.Load()
+	if v == c.none {
+		return nil, true
+	}
+	return v, v != nil
+}
+
+// pin returns the entry of a key, making it if need be. It stays until unpin.
+func (c *cache[K, V]) pin(k K) *entry[V] {
+	s := c.shard(k)
+	s.mu.Lock()
+	e := s.m[k]
+	if e == nil {
+		if len(s.m) >= c.max {
+			s.evict()
+		}
+		e = new(entry[V])
+		s.m[k] = e
+	}
+	e.pins.Add(1)
+	s.mu.Unlock()
+	if !e.used.Load() {
+		e.used.Store(true)
+	}
+	return e
+}
+
+func (e *entry[V]) unpin() { e.pins.Add(-1) }
+
+// evict makes room: a few entries, met in random order, that nobody has pinned
+// or used since it came by last.
+func (s *shard[K, V]) evict() {
+	looked := 0
+	for k, e := range s.m {
+		if e.pins.Load() == 0 && !e.used.Swap(false) {
+			delete(s.m, k)
+		}
+		if looked++; looked == 8 {
+			return
+		}
+	}
+}
+
+// fill gives a loaded row to an entry, unless the loop was there first: what it
+// publishes is never older than what was loaded.
+func (c *cache[K, V]) fill(e *entry[V], v *V) {
+	if v == nil {
+		v = c.none
+	}
+	e.row.CompareAndSwap(nil, v)
+}
+
+// pending returns the row as the loop has left it in this round, else as it is.
+func (c *cache[K, V]) pending(e *entry[V]) *V {
+	v := e.next
+	if v == nil {
+		v = e.row.Load()
+	}
+	if v == c.none {
+		return nil
+	}
+	return v
+}
+
+// clear forgets every row. Entries that are pinned stay, not loaded.
+func (c *cache[K, V]) clear() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for k, e := range s.m {
+			if e.pins.Load() == 0 {
+				delete(s.m, k)
+			} else {
+				e.row.Store(nil)
+			}
+		}
+		s.mu.Unlock()
+	}
+}

@@ -1,0 +1,461 @@
+package ledger
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"saldo/money"
+)
+
+// used is where an id was used.
+type used struct{ at TransferAt }
+
+// refunded is how much of a transfer was refunded.
+type refunded struct{ amount money.Amount }
+
+// A prepared command has every row that deciding it may need, pinned.
+type prepared struct {
+	c    *Command // nil: only make what is due expire
+	book *book
+	own  *entry[used] // of the command's id
+
+	accounts pins[AccountID, Account]
+	holds    pins[Ref, Hold]
+	records  pins[RecordKey, Record]
+	ids      pins[Ref, used]
+	refunds  pins[TransferAt, refunded]
+	pasts    map[string]*Past
+
+	waiter
+}
+
+// pins is a small map of pinned entries, in the order in which they were added.
+type pins[K comparable, V any] struct {
+	keys    []K
+	entries []*entry[V]
+	index   map[K]int // once there are many
+}
+
+func (p *pins[K, V]) find(k K) *entry[V] {
+	if p.index != nil {
+		if i, ok := p.index[k]; ok {
+			return p.entries[i]
+		}
+		return nil
+	}
+	for i := range p.keys {
+		if p.keys[i] == k {
+			return p.entries[i]
+		}
+	}
+	return nil
+}
+
+// add pins the entry of a key unless it is here.
+func (p *pins[K, V]) add(c *cache[K, V], k K) *entry[V] {
+	if e := p.find(k); e != nil {
+		return e
+	}
+	e := c.pin(k)
+	p.keys = append(p.keys, k)
+	p.entries = append(p.entries, e)
+	if p.index != nil {
+		p.index[k] = len(p.keys) - 1
+	} else if len(p.keys) > 16 {
+		p.index = make(map[K]int, 64)
+		for i, k := range p.keys {
+			p.index[k] = i
+		}
+	}
+	return e
+}
+
+func (p *pins[K, V]) unpin() {
+	for _, e := range p.entries {
+		e.unpin()
+	}
+}
+
+func (p *prepared) unpin() {
+	if p.own != nil {
+		p.own.unpin()
+	}
+	p.accounts.unpin()
+	p.holds.unpin()
+	p.records.unpin()
+	p.ids.unpin()
+	p.refunds.unpin()
+}
+
+// prepare pins and loads what a command needs. On an error nothing stays pinned.
+func (l *Ledger) prepare(ctx context.Context, p *prepared) error {
+	c := p.c
+	if c.ID != "" {
+		p.own = l.ids.pin(RefOf(c.Tenant, c.ID))
+	}
+	for _, op := range c.Ops {
+		l.plan(p, op)
+	}
+	for i := range c.Records {
+		p.records.add(l.records, RecordKey{p.book.id, c.Records[i].Kind, c.Records[i].Key})
+	}
+	err := l.load(ctx, p)
+	for n := 0; err == nil && l.follow(p, &n); {
+		err = l.load(ctx, p)
+	}
+	if err == nil && p.pasts != nil {
+		err = l.loadPasts(ctx, p)
+		for n := 0; err == nil && l.follow(p, &n); {
+			err = l.load(ctx, p)
+		}
+	}
+	if err != nil {
+		p.unpin()
+	}
+	return err
+}
+
+// plan pins what an operation names.
+func (l *Ledger) plan(p *prepared, op Op) {
+	account := func(id AccountID) {
+		if !id.IsZero() {
+			p.accounts.add(l.accounts, id)
+		}
+	}
+	own := func(id string) {
+		if id != "" && id != p.c.ID {
+			p.ids.add(l.ids, RefOf(p.c.Tenant, id))
+		}
+	}
+	hold := func(id string) { p.holds.add(l.holds, RefOf(p.c.Tenant, id)) }
+	switch op := op.(type) {
+	case *Transfer:
+		own(op.ID)
+		account(op.From)
+		account(op.To)
+	case *Refund:
+		own(op.ID)
+		if p.pasts == nil {
+			p.pasts = make(map[string]*Past)
+		}
+		p.pasts[op.Of] = nil
+	case *PlaceHold:
+		own(op.ID)
+		account(op.Account)
+		if op.ID != "" {
+			hold(op.ID)
+		} else {
+			hold(p.c.ID)
+		}
+	case *Capture:
+		own(op.ID)
+		hold(op.Hold)
+		for _, to := range op.To {
+			account(to.To)
+		}
+	case *Release:
+		hold(op.Hold)
+	case *Extend:
+		hold(op.Hold)
+	case *Raise:
+		hold(op.Hold)
+	case *Expire:
+		for _, ref := range op.Holds {
+			p.holds.add(l.holds, ref)
+		}
+	case *OpenAccount:
+		account(op.ID)
+		account(op.Parent)
+	case *SetAccount:
+		account(op.Account)
+	case *Erase:
+		account(op.Account)
+	}
+}
+
+// follow pins what the rows that are loaded lead to: the accounts above an
+// account, the accounts of a hold. n counts the accounts that were followed. It
+// reports whether there is more to load.
+func (l *Ledger) follow(p *prepared, n *int) bool {
+	before := len(p.accounts.keys)
+	if *n == 0 {
+		for _, e := range p.holds.entries {
+			if h, _ := l.holds.value(e); h != nil {
+				p.accounts.add(l.accounts, h.Account)
+				if !h.Via.IsZero() {
+					p.accounts.add(l.accounts, h.Via)
+				}
+			}
+		}
+		for _, past := range p.pasts {
+			if past == nil {
+				continue
+			}
+			for _, id := range []AccountID{past.Posting.From, past.Posting.To, past.Posting.Via} {
+				if !id.IsZero() {
+					p.accounts.add(l.accounts, id)
+				}
+			}
+		}
+	}
+	for ; *n < len(p.accounts.keys); *n++ {
+		a, ok := l.accounts.value(p.accounts.entries[*n])
+		if !ok {
+			break
+		}
+		if a == nil {
+			continue
+		}
+		if !a.Parent.IsZero() {
+			p.accounts.add(l.accounts, a.Parent)
+		}
+		if len(p.holds.keys) > 0 && a.Book == p.book.id {
+			p.accounts.add(l.accounts, SystemID(a.Book, a.Unit, Revenue))
+		}
+	}
+	return len(p.accounts.keys) > before
+}
+
+// load loads every pinned row that is not here yet, in one round trip.
+func (l *Ledger) load(ctx context.Context, p *prepared) error {
+	var keys Keys
+	keys.Accounts = missing(l.accounts, &p.accounts, keys.Accounts)
+	keys.Holds = missing(l.holds, &p.holds, keys.Holds)
+	keys.IDs = missing(l.ids, &p.ids, keys.IDs)
+	keys.Refunds = missing(l.refunds, &p.refunds, keys.Refunds)
+	keys.Records = missing(l.records, &p.records, keys.Records)
+	ownMissing := false
+	if p.own != nil {
+		if _, ok := l.ids.value(p.own); !ok {
+			ownMissing = true
+			keys.IDs = append(keys.IDs, RefOf(p.c.Tenant, p.c.ID))
+		}
+	}
+	if len(keys.Accounts)+len(keys.Holds)+len(keys.IDs)+len(keys.Refunds)+len(keys.Records) == 0 {
+		return nil
+	}
+	snap, err := l.store.Load(ctx, &keys)
+	if err != nil {
+		return err
+	}
+	for i, id := range keys.Accounts {
+		l.accounts.fill(p.accounts.find(id), snap.Accounts[i])
+	}
+	for i, ref := range keys.Holds {
+		l.holds.fill(p.holds.find(ref), snap.Holds[i])
+	}
+	for i, k := range keys.Records {
+		l.records.fill(p.records.find(k), snap.Records[i])
+	}
+	for i, at := range keys.Refunds {
+		l.refunds.fill(p.refunds.find(at), &refunded{snap.Refunds[i]})
+	}
+	for i, ref := range keys.IDs {
+		var u *used
+		if snap.IDs[i] != nil {
+			u = &used{*snap.IDs[i]}
+		}
+		if ownMissing && i == len(keys.IDs)-1 {
+			l.ids.fill(p.own, u)
+		} else {
+			l.ids.fill(p.ids.find(ref), u)
+		}
+	}
+	return nil
+}
+
+func missing[K comparable, V any](c *cache[K, V], p *pins[K, V], keys []K) []K {
+	for i, e := range p.entries {
+		if _, ok := c.value(e); !ok {
+			keys = append(keys, p.keys[i])
+		}
+	}
+	return keys
+}
+
+// loadPasts finds the transfers that refunds name.
+func (l *Ledger) loadPasts(ctx context.Context, p *prepared) error {
+	for of := range p.pasts {
+		book, e, n, err := l.Find(ctx, p.c.Tenant, of)
+		if err != nil || book != p.book.id || n >= len(e.Transfers) {
+			if err != nil && CodeOf(err) != NotFound {
+				return err
+			}
+			continue
+		}
+		if e.manyPayees() && of == e.ID {
+			continue
+		}
+		at := TransferAt{book, e.Seq, uint32(n)}
+		p.refunds.add(l.refunds, at)
+		p.pasts[of] = &Past{At: at, Posting: e.Transfers[n]}
+	}
+	return l.load(ctx, p)
+}
+
+// splitNumber splits an id that ends in "#" and a number.
+func splitNumber(id string) (string, int, bool) {
+	i := strings.LastIndexByte(id, '#')
+	if i < 1 {
+		return id, 0, false
+	}
+	n, err := strconv.Atoi(id[i+1:])
+	if err != nil || n < 0 || n >= MaxOps*MaxPayees || strconv.Itoa(n) != id[i+1:] {
+		return id, 0, false
+	}
+	return id[:i], n, true
+}
+
+// A round is what the loop works on: the pinned rows of the commands that it
+// has taken, and which of them it has changed. It is the Working of one command
+// at a time.
+type round struct {
+	l *Ledger
+	p *prepared
+
+	accounts []*entry[Account]
+	holds    []*entry[Hold]
+	records  []*entry[Record]
+	refunds  []changedRefund
+	ids      []changedID
+	books    []*book
+	pinned   []*prepared // of the ledger's own commands
+	out      Batch
+}
+
+type changedRefund struct {
+	of TransferAt
+	e  *entry[refunded]
+}
+
+type changedID struct {
+	ref Ref
+	e   *entry[used]
+}
+
+func (r *round) Head() *Head { return r.p.book.pending() }
+
+func (r *round) Account(id AccountID) *Account {
+	if e := r.p.accounts.find(id); e != nil {
+		return r.l.accounts.pending(e)
+	}
+	return nil
+}
+
+func (r *round) Hold(ref Ref) *Hold {
+	if e := r.p.holds.find(ref); e != nil {
+		return r.l.holds.pending(e)
+	}
+	return nil
+}
+
+func (r *round) Record(kind, key string) *Record {
+	if e := r.p.records.find(RecordKey{r.p.book.id, kind, key}); e != nil {
+		return r.l.records.pending(e)
+	}
+	return nil
+}
+
+func (r *round) Past(of string) *Past {
+	p := r.p.pasts[of]
+	if p == nil {
+		return nil
+	}
+	now := *p
+	if e := r.p.refunds.find(p.At); e != nil {
+		if v := r.l.refunds.pending(e); v != nil {
+			now.Refunded = v.amount
+		}
+	}
+	return &now
+}
+
+func (r *round) Taken(ref Ref) bool {
+	e := r.p.ids.find(ref)
+	return e != nil && r.l.ids.pending(e) != nil
+}
+
+func (r *round) NextDue() Time { return r.l.due.next() }
+
+func (r *round) EditHead() *Head {
+	b := r.p.book
+	if b.next == nil {
+		next := *b.head.Load()
+		b.next = &next
+		b.from = next.Seq
+		r.books = append(r.books, b)
+	}
+	return b.next
+}
+
+func (r *round) EditAccount(id AccountID) *Account {
+	e := r.p.accounts.find(id)
+	if e == nil {
+		panic("ledger: account " + id.String() + " was not prepared")
+	}
+	if e.next == nil {
+		next := new(Account)
+		if v := r.l.accounts.pending(e); v != nil {
+			*next = *v
+		}
+		e.next = next
+		r.accounts = append(r.accounts, e)
+	}
+	return e.next
+}
+
+func (r *round) EditHold(ref Ref) *Hold {
+	e := r.p.holds.find(ref)
+	if e == nil {
+		panic("ledger: a hold was not prepared")
+	}
+	if e.next == nil {
+		next := new(Hold)
+		if v := r.l.holds.pending(e); v != nil {
+			*next = *v
+		}
+		e.next = next
+		r.holds = append(r.holds, e)
+	}
+	return e.next
+}
+
+func (r *round) PutRecord(kind, key string, rec *Record) {
+	e := r.p.records.find(RecordKey{r.p.book.id, kind, key})
+	if e.next == nil {
+		r.records = append(r.records, e)
+	}
+	if rec == nil {
+		rec = r.l.records.none
+	}
+	e.next = rec
+}
+
+func (r *round) AddRefunded(of *TransferAt, p *Posting) error {
+	e := r.p.refunds.find(*of)
+	if e == nil {
+		return Errorf(Internal, "a refund was not prepared")
+	}
+	var sum money.Amount
+	if v := r.l.refunds.pending(e); v != nil {
+		sum = v.amount
+	}
+	if e.next == nil {
+		r.refunds = append(r.refunds, changedRefund{*of, e})
+	}
+	e.next = &refunded{saturate(sum.Add(p.Amount))}
+	return nil
+}
+
+func (r *round) UseID(ref Ref, at TransferAt) {
+	e := r.p.ids.find(ref)
+	if e == nil && r.p.own != nil && ref == RefOf(r.p.c.Tenant, r.p.c.ID) {
+		e = r.p.own
+	}
+	if e == nil {
+		panic("ledger: an id was not prepared")
+	}
+	e.next = &used{at}
+	r.ids = append(r.ids, changedID{ref, e})
+}

@@ -1,0 +1,500 @@
+package ledger
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"saldo/money"
+)
+
+// settle waits until everything that is due by now has been made to expire, so
+// that what is read next is true now.
+func (l *Ledger) settle(ctx context.Context) error {
+	now, err := l.clock()
+	if err != nil {
+		return err
+	}
+	for now >= l.due.next() {
+		if err := l.wait(ctx, &prepared{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Account returns an account as it is now. It is the ledger's own: read only.
+func (l *Ledger) Account(ctx context.Context, id AccountID) (*Account, error) {
+	if err := l.settle(ctx); err != nil {
+		return nil, err
+	}
+	return l.account(ctx, id)
+}
+
+func (l *Ledger) account(ctx context.Context, id AccountID) (*Account, error) {
+	a, ok := l.accounts.row(id)
+	if !ok {
+		e := l.accounts.pin(id)
+		defer e.unpin()
+		snap, err := l.store.Load(ctx, &Keys{Accounts: []AccountID{id}})
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		l.accounts.fill(e, snap.Accounts[0])
+		a, _ = l.accounts.value(e)
+	}
+	if a == nil && id.IsSystem() {
+		book, unit, role := id.System()
+		if b, err := l.book(ctx, book); err == nil {
+			if h := b.head.Load(); int(unit) < len(h.Units) && role >= Cash && role <= Fees {
+				return newSystem(id, h.Tenant, h.Time), nil
+			}
+		}
+	}
+	if a == nil {
+		return nil, &Error{Refusal: Refusal{Code: NotFound, Account: id, Detail: "account " + id.String() + " does not exist"}}
+	}
+	return a, nil
+}
+
+// Status returns how open an account is, its ancestors counted in.
+func (l *Ledger) Status(ctx context.Context, a *Account) (Status, error) {
+	var err error
+	st := status(func(id AccountID) *Account {
+		var up *Account
+		if up, err = l.account(ctx, id); err != nil {
+			return nil
+		}
+		return up
+	}, a)
+	return st, err
+}
+
+// Unit returns a unit of a book.
+func (l *Ledger) unit(ctx context.Context, id BookID, i uint32) (money.Unit, error) {
+	b, err := l.book(ctx, id)
+	if err != nil {
+		return money.Unit{}, err
+	}
+	units := b.head.Load().Units
+	if int(i) >= len(units) {
+		return money.Unit{}, Errorf(Internal, "book %d has no unit %d", id, i)
+	}
+	return units[i], nil
+}
+
+// UnitOf returns the unit of an account.
+func (l *Ledger) UnitOf(ctx context.Context, a *Account) (money.Unit, error) {
+	return l.unit(ctx, a.Book, a.Unit)
+}
+
+// Balance returns what an account has now.
+func (l *Ledger) Balance(ctx context.Context, id AccountID) (Balance, error) {
+	if err := l.settle(ctx); err != nil {
+		return Balance{}, err
+	}
+	a, err := l.account(ctx, id)
+	if err != nil {
+		return Balance{}, err
+	}
+	b, err := l.book(ctx, a.Book)
+	if err != nil {
+		return Balance{}, err
+	}
+	head := b.head.Load()
+	if a, err = l.account(ctx, id); err != nil { // not older than head
+		return Balance{}, err
+	}
+	bal := figures(a, head.Units[a.Unit])
+	bal.Seq = head.Seq
+	l.clockMu.Lock()
+	bal.AsOf = l.last
+	l.clockMu.Unlock()
+	if a.Mode == Drawing {
+		err = bal.draw(func(id AccountID) (*Account, error) { return l.account(ctx, id) })
+	}
+	return bal, err
+}
+
+// figures returns the figures of an account by itself.
+func figures(a *Account, unit money.Unit) Balance {
+	b := Balance{Account: a, Unit: unit, AsOf: a.Updated, Seq: a.Seq}
+	if a.Mode == Drawing {
+		b.Held, b.Spent = a.Held, a.Spent()
+		b.Cap, b.HasCap = a.Cap, a.HasCap
+		return b
+	}
+	b.Posted, b.Held, b.Available, b.Limit = a.Posted, a.Held, a.Available(), a.Limit
+	b.Spendable = a.Spendable()
+	return b
+}
+
+// draw finds whose money a drawing account spends and how much of it it may take.
+func (b *Balance) draw(account func(AccountID) (*Account, error)) error {
+	a := b.Account
+	var room money.Amount
+	bounded := false
+	for a.Mode == Drawing {
+		if a.HasCap && (!bounded || a.Room().Less(room)) {
+			room, bounded = a.Room(), true
+		}
+		up, err := account(a.Parent)
+		if err != nil {
+			return err
+		}
+		a = up
+	}
+	b.DrawnFrom, b.Spendable = a.ID, a.Spendable()
+	if bounded {
+		b.Spendable = money.Min(b.Spendable, room)
+	}
+	return nil
+}
+
+// After makes the balance that a command's reply shows of an account: as its
+// event left it, so that a repeat shows the same.
+func (l *Ledger) After(ctx context.Context, book BookID, e *Event, id AccountID) (Balance, error) {
+	as := func(id AccountID) (*Account, error) {
+		a, err := l.account(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		after := e.after(id)
+		if after == nil {
+			return nil, Errorf(Internal, "event %d did not touch account %v", e.Seq, id)
+		}
+		return withAfter(a, after, e), nil
+	}
+	a, err := as(id)
+	if err != nil {
+		return Balance{}, err
+	}
+	unit, err := l.unit(ctx, book, a.Unit)
+	if err != nil {
+		return Balance{}, err
+	}
+	b := figures(a, unit)
+	if a.Mode == Drawing {
+		err = b.draw(as)
+	}
+	return b, err
+}
+
+// withAfter returns an account's row with the figures of an event.
+func withAfter(a *Account, after *After, e *Event) *Account {
+	row := *a
+	row.Posted, row.Held, row.Updated, row.Seq = after.Posted, after.Held, e.Time, e.Seq
+	if a.Mode == Drawing {
+		row.Cap, row.HasCap = after.Limit, after.Capped
+	} else {
+		row.Limit = after.Limit
+	}
+	return &row
+}
+
+// BalanceAt returns what an account had at a past time, from the journal. Holds
+// count until their deadline. What a drawing account could have spent is not
+// known for the past and is zero.
+func (l *Ledger) BalanceAt(ctx context.Context, id AccountID, at Time) (Balance, error) {
+	a, err := l.Account(ctx, id)
+	if err != nil {
+		return Balance{}, err
+	}
+	now, err := l.clock()
+	if err != nil {
+		return Balance{}, err
+	}
+	if at >= now {
+		return Balance{}, Errorf(Invalid, "the time is not in the past")
+	}
+	unit, err := l.UnitOf(ctx, a)
+	if err != nil {
+		return Balance{}, err
+	}
+	seq, err := l.SeqAt(ctx, a.Book, at)
+	if err != nil {
+		return Balance{}, err
+	}
+	row := &Account{ID: a.ID, Parent: a.Parent, Tenant: a.Tenant, Book: a.Book, Unit: a.Unit, Mode: a.Mode,
+		Depth: a.Depth, Created: a.Created}
+	found := false
+	if seq > 0 {
+		for r, err := range l.store.Scan(ctx, Query{List: ListStatement, Book: a.Book, Account: id, After: seq + 1, Reverse: true, Limit: 1}) {
+			if err != nil {
+				return Balance{}, unavailable(err)
+			}
+			row, found = withAfter(row, r.Event.after(id), r.Event), true
+		}
+	}
+	if !found && (a.Mode != System || a.Created > at) {
+		return Balance{}, Errorf(NotFound, "the account did not exist at %v", at)
+	}
+	// Holds whose deadline had passed by then but whose end was not yet
+	// written: that is the next thing that happened in the book.
+	for r, err := range l.store.Scan(ctx, Query{List: ListStatement, Book: a.Book, Account: id, After: seq}) {
+		if err != nil {
+			return Balance{}, unavailable(err)
+		}
+		if !row.lapse(r.Event, at) {
+			break
+		}
+	}
+	b := figures(row, unit)
+	b.AsOf, b.Seq = at, seq
+	return b, nil
+}
+
+// lapse takes off what is held the holds that an event made expire and that had
+// expired by then already. It reports whether the event was only that.
+func (a *Account) lapse(e *Event, at Time) bool {
+	if len(e.Holds) == 0 || e.Holds[0].Act != HoldLapsed {
+		return false
+	}
+	for i := len(e.Holds) - 1; i >= 0; i-- {
+		ch := &e.Holds[i]
+		if (ch.Account == a.ID || ch.Via == a.ID) && ch.Expires <= at {
+			left := saturate(saturate(ch.Amount.Sub(ch.Captured)).Neg())
+			a.Held = saturate(a.Held.Add(left))
+		}
+	}
+	return true
+}
+
+// Head returns the end of a book's journal. Its Seq is 0 if there is no such book.
+func (l *Ledger) Head(ctx context.Context, id BookID) (Head, error) {
+	b, err := l.book(ctx, id)
+	if err != nil {
+		return Head{}, err
+	}
+	return *b.head.Load(), nil
+}
+
+// Hold returns a hold as it is now, by its caller's id.
+func (l *Ledger) Hold(ctx context.Context, tenant TenantID, id string) (*Hold, error) {
+	if err := l.settle(ctx); err != nil {
+		return nil, err
+	}
+	ref := RefOf(tenant, id)
+	h, ok := l.holds.row(ref)
+	if !ok {
+		e := l.holds.pin(ref)
+		defer e.unpin()
+		snap, err := l.store.Load(ctx, &Keys{Holds: []Ref{ref}})
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		l.holds.fill(e, snap.Holds[0])
+		h, _ = l.holds.value(e)
+	}
+	if h == nil {
+		return nil, Errorf(NotFound, "there is no hold %s", quote(id))
+	}
+	return h, nil
+}
+
+// Record returns a record as it is now, or nil.
+func (l *Ledger) Record(ctx context.Context, key RecordKey) (*Record, error) {
+	r, ok := l.records.row(key)
+	if !ok {
+		e := l.records.pin(key)
+		defer e.unpin()
+		snap, err := l.store.Load(ctx, &Keys{Records: []RecordKey{key}})
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		l.records.fill(e, snap.Records[0])
+		r, _ = l.records.value(e)
+	}
+	return r, nil
+}
+
+// Find returns the event that a tenant's id was used in, and the number of the
+// transfer or hold change there that it names: an id of its own, or a command's
+// id, "#" and a number.
+func (l *Ledger) Find(ctx context.Context, tenant TenantID, id string) (BookID, *Event, int, error) {
+	at, err := l.findID(ctx, RefOf(tenant, id))
+	if err != nil {
+		return 0, nil, 0, err
+	}
+	if at == nil {
+		whole, n, ok := splitNumber(id)
+		if ok {
+			if at, err = l.findID(ctx, RefOf(tenant, whole)); err != nil {
+				return 0, nil, 0, err
+			}
+		}
+		if at == nil {
+			return 0, nil, 0, Errorf(NotFound, "nothing has the id %s", quote(id))
+		}
+		e, err := l.Event(ctx, at.Book, at.Seq)
+		if err == nil && (e.ID != whole || n >= len(e.Transfers)) {
+			err = Errorf(NotFound, "nothing has the id %s", quote(id))
+		}
+		return at.Book, e, n, err
+	}
+	e, err := l.Event(ctx, at.Book, at.Seq)
+	return at.Book, e, int(at.N), err
+}
+
+func (l *Ledger) findID(ctx context.Context, ref Ref) (*TransferAt, error) {
+	u, ok := l.ids.row(ref)
+	if !ok {
+		e := l.ids.pin(ref)
+		defer e.unpin()
+		snap, err := l.store.Load(ctx, &Keys{IDs: []Ref{ref}})
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		if at := snap.IDs[0]; at != nil {
+			u = &used{*at}
+		}
+		l.ids.fill(e, u)
+		u, _ = l.ids.value(e)
+	}
+	if u == nil {
+		return nil, nil
+	}
+	return &u.at, nil
+}
+
+// Event returns an event of a book by its seq.
+func (l *Ledger) Event(ctx context.Context, book BookID, seq uint64) (*Event, error) {
+	snap, err := l.store.Load(ctx, &Keys{Events: []EventKey{{book, seq}}})
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	if snap.Events[0] == nil {
+		return nil, Errorf(NotFound, "book %d has no event %d", book, seq)
+	}
+	return snap.Events[0], nil
+}
+
+// Text returns a free text, or nil if there is none or it was erased.
+func (l *Ledger) Text(ctx context.Context, book BookID, at TextAt) ([]byte, error) {
+	if at.N == 0 {
+		return nil, nil
+	}
+	snap, err := l.store.Load(ctx, &Keys{Texts: []TextKey{{book, at}}})
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	if snap.Texts[0] == nil {
+		return nil, nil
+	}
+	return snap.Texts[0].Data, nil
+}
+
+// Scan lists what is durable: every command answered before is in it.
+func (l *Ledger) Scan(ctx context.Context, q Query) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		if err := l.settle(ctx); err != nil {
+			yield(Row{}, err)
+			return
+		}
+		for row, err := range l.store.Scan(ctx, q) {
+			if err != nil {
+				err = unavailable(err)
+			}
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// SeqAt returns the seq of the last event of a book that is not after a time;
+// 0: there is none.
+func (l *Ledger) SeqAt(ctx context.Context, book BookID, at Time) (uint64, error) {
+	head, err := l.Head(ctx, book)
+	if err != nil {
+		return 0, err
+	}
+	low, high := uint64(0), head.Seq // the answer is in [low, high]
+	if head.Time <= at {
+		return high, nil
+	}
+	for low < high {
+		mid := low + (high-low+1)/2
+		e, err := l.Event(ctx, book, mid)
+		if err != nil {
+			return 0, err
+		}
+		if e.Time <= at {
+			low = mid
+		} else {
+			high = mid - 1
+		}
+	}
+	return low, nil
+}
+
+// OnDue says what to do when the deadline of a record of a kind has passed: act
+// returns the command to post, or nil. It has to move or remove the deadline.
+// Set it before anything is due.
+func (l *Ledger) OnDue(kind string, act func(context.Context, *Record) (*Command, error)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.acts == nil {
+		l.acts = make(map[string]func(context.Context, *Record) (*Command, error))
+	}
+	l.acts[kind] = act
+}
+
+// watchRecords posts what is to be done about records whose deadline has passed.
+func (l *Ledger) watchRecords(ctx context.Context) {
+	defer l.running.Done()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		l.mu.RLock()
+		n := len(l.acts)
+		l.mu.RUnlock()
+		if n == 0 {
+			continue
+		}
+		if err := l.ActDue(ctx); err != nil && ctx.Err() == nil {
+			l.o.Logger.Warn("what is due could not be done; it is tried again", "error", err)
+		}
+	}
+}
+
+// ActDue does what is due about records now, up to 1,000 of them.
+func (l *Ledger) ActDue(ctx context.Context) error {
+	now, err := l.clock()
+	if err != nil {
+		return err
+	}
+	var failed error
+	for row, err := range l.store.Scan(ctx, Query{List: ListDeadlines, Until: now, Limit: 1000}) {
+		if err != nil {
+			return err
+		}
+		if !row.Due.Hold.IsZero() {
+			continue
+		}
+		l.mu.RLock()
+		act := l.acts[row.Due.Record.Kind]
+		l.mu.RUnlock()
+		if act == nil {
+			continue
+		}
+		rec, err := l.Record(ctx, row.Due.Record)
+		if err != nil || rec == nil {
+			failed = err
+			continue
+		}
+		c, err := act(ctx, rec)
+		if err == nil && c != nil {
+			_, err = l.Post(ctx, c)
+		}
+		if err != nil {
+			failed = err
+		}
+	}
+	return failed
+}

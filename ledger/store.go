@@ -1,0 +1,170 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"saldo/money"
+)
+
+// A Store keeps the books of one ledger.
+type Store interface {
+	// Append makes a batch durable, all or none, before it returns. Its events
+	// follow each book's last one without a gap and take no id that is taken,
+	// or it changes nothing and reports ErrConflict.
+	Append(ctx context.Context, batch *Batch) error
+
+	// Load returns what keys name, as far as it is durable. Each list of the
+	// answer is as long as the keys' and has nil (or zero) where there is nothing.
+	// Rows are the caller's to keep and are never changed.
+	Load(ctx context.Context, keys *Keys) (*Snapshot, error)
+
+	// Scan yields what q asks for in order, never beyond what is durable, and
+	// nothing less than what was durable when it was called.
+	Scan(ctx context.Context, q Query) iter.Seq2[Row, error]
+}
+
+// ErrConflict says that a batch does not follow the last event of its books, or
+// takes an id that is taken.
+var ErrConflict = errors.New("ledger: others have written first")
+
+// ErrNoSpace says that the disk has no more room than its reserve. Nothing was
+// written; reads go on, and writes do when there is room again.
+var ErrNoSpace = errors.New("ledger: the disk reserve is reached")
+
+// A Batch is what one Append makes durable.
+type Batch struct {
+	Books    []BookEvents
+	Accounts []*Account // rows as they are now
+	Holds    []HoldRow
+	Records  []RecordRow
+	Refunds  []RefundRow
+	IDs      []IDRow
+}
+
+// BookEvents is what a batch adds to one book.
+type BookEvents struct {
+	From   uint64 // the seq that they follow: the book's head as it was seen
+	Head   Head   // the head after them
+	Events []*Event
+	Bytes  [][]byte // the encoding of each event
+}
+
+// A HoldRow is a hold as it is now and, where there was one, as it was.
+type HoldRow struct {
+	Now *Hold
+	Was *Hold // nil: new
+}
+
+// A RecordRow is a record as it is now and, where there was one, as it was, so
+// that a store can mend its indexes without reading.
+type RecordRow struct {
+	Now *Record // nil: deleted
+	Was *Record // nil: new
+}
+
+// A RefundRow is how much of a transfer was refunded.
+type RefundRow struct {
+	Of       TransferAt
+	Refunded money.Amount
+}
+
+// An IDRow says where an id was used: number N of a transfer in a batch.
+type IDRow struct {
+	Ref Ref
+	At  TransferAt
+}
+
+// Keys names rows to load.
+type Keys struct {
+	Heads    []BookID
+	Accounts []AccountID
+	Holds    []Ref
+	Records  []RecordKey
+	IDs      []Ref
+	Refunds  []TransferAt
+	Events   []EventKey
+	Texts    []TextKey
+}
+
+// An EventKey names an event.
+type EventKey struct {
+	Book BookID
+	Seq  uint64
+}
+
+// A TextKey names a free text.
+type TextKey struct {
+	Book BookID
+	TextAt
+}
+
+// A Snapshot answers Keys.
+type Snapshot struct {
+	Heads    []*Head
+	Accounts []*Account
+	Holds    []*Hold
+	Records  []*Record // Data filled in, wherever it stands
+	IDs      []*TransferAt
+	Refunds  []money.Amount
+	Events   []*Event
+	Texts    []*Text // nil: erased, or never there
+}
+
+// A List says what a Query lists.
+type List uint8
+
+const (
+	ListEvents    List = 1 + iota // of Book, in order of seq. After, Until
+	ListStatement                 // events that touched Account, in order of seq. After, Until, Reverse
+	ListAccounts                  // of Tenant (Parent: only its children; Roots: only roots), in order of id. From
+	ListHolds                     // of Account, open ones first seq first when Open, else all. From
+	ListRecords                   // of Book and Kind: by key, or by Index and its values. From
+	ListDeadlines                 // open holds and records whose deadline is not after Until, by time
+	ListSearch                    // accounts of Tenant that a Word of their profile begins with. From
+	ListHeads                     // heads of every book
+)
+
+// A Query asks for a list. Lists that do not fit a page are continued by asking
+// again from where the last row was; Limit bounds what is yielded, 0 does not.
+type Query struct {
+	List    List
+	Book    BookID
+	Tenant  TenantID
+	Account AccountID
+	Parent  AccountID
+	Roots   bool
+	All     bool // of ListAccounts, ListHolds, ListRecords: every row of the store, in order of key
+	Open    bool
+	Kind    string
+	Index   string
+	Value   string // of the index: only entries that equal it; "": all
+	Word    string
+	After   uint64 // seq, exclusive; with Reverse: below it, 0 being the end
+	Until   Time
+	Books   []BookID // of ListDeadlines: nil: all
+	From    string   // key after which to go on: Row.Key of the last row
+	Reverse bool
+	Limit   int
+}
+
+// A Row is one row of a list. Only the fields that the list names are set.
+type Row struct {
+	Key     string // for Query.From
+	Event   *Event
+	Bytes   []byte // the event's encoding, valid until the next row
+	Account *Account
+	Hold    *Hold
+	Record  *Record
+	Head    *Head
+	Due     Deadline
+}
+
+// A Deadline is when something is due: a hold, or a record.
+type Deadline struct {
+	At     Time
+	Book   BookID
+	Hold   Ref       // zero: a record's
+	Record RecordKey // when Hold is zero
+}
