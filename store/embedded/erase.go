@@ -1,0 +1,239 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"saldo/ledger"
+)
+
+// An eraser removes the free texts of erased accounts. Append leaves a row for
+// each such account in the same batch as the event, so that an erasure that was
+// answered is carried out, however often the process ends before; the row goes
+// last.
+//
+// What goes: the texts of every event up to the erasure that touched the
+// account. A text that is the data of a record which still is stays: it is the
+// record's, and goes when the account's own are erased after the record is.
+type eraser struct {
+	s    *Store
+	wake chan struct{}
+	done chan struct{}
+
+	mu      sync.Mutex
+	changed chan struct{}
+	err     error // of the last round
+}
+
+func startEraser(s *Store) *eraser {
+	er := &eraser{s: s, wake: make(chan struct{}, 1), done: make(chan struct{}), changed: make(chan struct{})}
+	if s.options.ReadOnly {
+		close(er.done)
+		return er
+	}
+	er.poke()
+	go er.run()
+	return er
+}
+
+func (er *eraser) poke() {
+	select {
+	case er.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (er *eraser) stop() { <-er.done }
+
+func (er *eraser) run() {
+	defer close(er.done)
+	for {
+		select {
+		case <-er.s.ctx.Done():
+			return
+		case <-er.wake:
+		}
+		err := er.round()
+		if err != nil && er.s.ctx.Err() == nil {
+			er.s.options.Logger.Error("erasing failed; it is tried again at the next erasure or start", "err", err)
+		}
+		er.mu.Lock()
+		er.err = err
+		close(er.changed)
+		er.changed = make(chan struct{})
+		er.mu.Unlock()
+	}
+}
+
+// round carries out every erasure that there is.
+func (er *eraser) round() error {
+	v, err := er.s.view(er.s.ctx)
+	if err != nil {
+		return err
+	}
+	defer v.release()
+	for it, err := range each(v, []byte{kErase}, []byte{kErase + 1}) {
+		if err != nil {
+			return err
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		at, err := decodeID(value)
+		if err != nil || len(it.Key()) != 17 {
+			return rowError(it.Key(), errors.Join(err, errBadKey))
+		}
+		if err := er.erase(ledger.AccountID(it.Key()[1:]), *at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const eraseFlush = 1000 // texts that one batch deletes
+
+func (er *eraser) erase(id ledger.AccountID, at ledger.TransferAt) error {
+	e := erasure{s: er.s, book: at.Book, writer: writer{batch: er.s.db.NewBatch()}}
+	defer func() { e.batch.Close() }()
+	q := ledger.Query{List: ledger.ListStatement, Account: id}
+	for row, err := range er.s.Scan(er.s.ctx, q) {
+		if err != nil {
+			return err
+		}
+		if row.Event.Seq > at.Seq {
+			break
+		}
+		if err := e.event(row.Event); err != nil {
+			return err
+		}
+	}
+	if err := e.flush(pebble.Sync); err != nil {
+		return err
+	}
+	if e.first != 0 { // without this the texts stay in the tables until chance compacts them
+		start := textKey(nil, at.Book, ledger.TextAt{Seq: e.first})
+		end := textKey(nil, at.Book, ledger.TextAt{Seq: e.last + 1})
+		if err := er.s.db.Compact(er.s.ctx, start, end, false); err != nil {
+			return err
+		}
+	}
+	return er.finish(id, at)
+}
+
+// finish deletes an erasure's row, unless the account was erased again since.
+func (er *eraser) finish(id ledger.AccountID, at ledger.TransferAt) error {
+	er.s.writing.Lock()
+	defer er.s.writing.Unlock()
+	key := eraseKey(nil, id)
+	now, err := get(er.s.db, key, decodeID)
+	if now == nil || *now != at || err != nil {
+		er.poke()
+		return err
+	}
+	b := er.s.db.NewBatch()
+	defer b.Close()
+	if err := errors.Join(b.Delete(key, nil), er.s.commit(b, pebble.Sync)); err != nil {
+		return err
+	}
+	er.s.views.swap(er.s.db.NewSnapshot())
+	return nil
+}
+
+// An erasure is the deletion of one account's texts.
+type erasure struct {
+	writer
+	s           *Store
+	book        ledger.BookID
+	n           int
+	first, last uint64 // events whose texts were deleted
+}
+
+func (e *erasure) event(ev *ledger.Event) error {
+	for n := range ev.Texts {
+		at := ledger.TextAt{Seq: ev.Seq, N: uint32(n) + 1}
+		kept, err := e.isRecords(ev, at)
+		if err != nil {
+			return err
+		}
+		if kept {
+			continue
+		}
+		e.delete(textKey(e.key[:0], e.book, at))
+		if e.first == 0 {
+			e.first = ev.Seq
+		}
+		e.last = ev.Seq
+		if e.n++; e.n%eraseFlush == 0 {
+			if err := e.flush(pebble.NoSync); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// isRecords reports whether a text is the data of a record as it is now.
+func (e *erasure) isRecords(ev *ledger.Event, at ledger.TextAt) (bool, error) {
+	for i := range ev.Records {
+		r := &ev.Records[i]
+		if r.Text != at.N {
+			continue
+		}
+		key := ledger.RecordKey{Book: e.book, Kind: r.Kind, Key: r.Key}
+		rec, err := get(e.s.db, recordKey(nil, key), recordDecoder(key))
+		return rec != nil && rec.At == at, err
+	}
+	return false, nil
+}
+
+func (e *erasure) flush(o *pebble.WriteOptions) error {
+	if e.err != nil {
+		return e.err
+	}
+	if err := e.s.commit(e.batch, o); err != nil {
+		return err
+	}
+	e.batch.Close()
+	e.batch = e.s.db.NewBatch()
+	return nil
+}
+
+// WaitErased waits until every erasure that is durable has been carried out.
+func (s *Store) WaitErased(ctx context.Context) error {
+	for {
+		s.eraser.mu.Lock()
+		changed, err := s.eraser.changed, s.eraser.err
+		s.eraser.mu.Unlock()
+		if left, viewErr := s.erasures(ctx); !left || viewErr != nil {
+			return viewErr
+		}
+		if err != nil {
+			return fmt.Errorf("erasing: %w", err)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.ctx.Done():
+			return errClosed
+		}
+	}
+}
+
+// erasures reports whether there are any to be carried out.
+func (s *Store) erasures(ctx context.Context) (bool, error) {
+	v, err := s.view(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer v.release()
+	for _, err := range each(v, []byte{kErase}, []byte{kErase + 1}) {
+		return err == nil, err
+	}
+	return false, nil
+}
