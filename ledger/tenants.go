@@ -96,11 +96,11 @@ func (l *Ledger) ensureBook(ctx context.Context, tenant TenantID, book BookID) e
 	if err == nil && h.Seq > 0 {
 		return nil
 	}
-	if err != nil && !hasCode(err, NotFound) {
+	if err != nil && CodeOf(err) != NotFound {
 		return err
 	}
 	_, err = l.Post(ctx, &Command{Tenant: tenant, Book: book, Ops: []Op{&OpenBook{}}})
-	if hasCode(err, Exists) {
+	if CodeOf(err) == Exists {
 		return nil // another was first
 	}
 	return err
@@ -153,12 +153,12 @@ func (l *Ledger) makeTenant(ctx context.Context, t Tenant) ([]RecordWrite, []byt
 			return nil, nil, err
 		}
 		return nil, nil, Errorf(Exists, "the tenant %s exists already; use it, or choose another name", t.Name)
-	} else if !hasCode(err, NotFound) {
+	} else if CodeOf(err) != NotFound {
 		return nil, nil, err
 	}
 	if _, err := l.TenantByID(ctx, t.ID); err == nil {
 		return nil, nil, Errorf(Exists, "a tenant with the id %s exists already; use it, or choose another id", t.ID)
-	} else if !hasCode(err, NotFound) {
+	} else if CodeOf(err) != NotFound {
 		return nil, nil, err
 	}
 	now, err := l.Now()
@@ -191,7 +191,7 @@ func (l *Ledger) CreateBook(ctx context.Context, actor uint64, id string, tenant
 		}
 		if _, err := l.BookByName(ctx, tenant, name); err == nil {
 			return nil, nil, Errorf(Exists, "the book %s exists already; use it, or choose another name", name)
-		} else if !hasCode(err, NotFound) {
+		} else if CodeOf(err) != NotFound {
 			return nil, nil, err
 		}
 		now, err := l.Now()
@@ -497,44 +497,37 @@ func (l *Ledger) Amend(ctx context.Context, a Amendment, write func() (w []Recor
 	if err := l.EnsureSystem(ctx); err != nil {
 		return nil, false, err
 	}
-	id := a.scopedID()
-	if id != "" {
-		_, e, _, err := l.Find(ctx, 0, id)
-		if err == nil {
-			return l.amended(ctx, a, e)
-		} else if !hasCode(err, NotFound) {
-			return nil, false, err
-		}
+	if answer, found, err := l.amended(ctx, &a); found || err != nil {
+		return answer, found, err
 	}
 	const tries = 32
 	for range tries {
 		writes, answer, err := write()
 		if err != nil {
+			// What stands in the way may be what the same request did just now.
+			if answer, found, err := l.amended(ctx, &a); found || err != nil {
+				return answer, found, err
+			}
 			return nil, false, err
 		}
-		if len(writes) == 0 && id == "" {
-			return answer, false, nil
-		} else if len(writes) == 0 {
-			// Nothing to change, but the id is used up all the same.
-			writes = []RecordWrite{{Kind: kindNumber, Key: "unchanged", Expect: AnyVersion, Counters: []Counter{{lastNumber, 1}}}}
+		c := a.command()
+		if c.Records = writes; len(writes) == 0 {
+			if a.ID == "" {
+				return answer, false, nil
+			}
+			// Nothing changes, but the id is used up all the same.
+			c.Records = []RecordWrite{{Kind: kindNumber, Key: "unchanged", Expect: AnyVersion, Counters: []Counter{{lastNumber, 1}}}}
 		}
-		c := &Command{ID: id, Actor: a.Actor, Records: writes}
-		if id != "" {
-			c.Answer = &Text{Data: append(a.print(), answer...)}
+		if a.ID != "" && len(answer) > 0 {
+			c.Answer = &Text{Data: answer}
 		}
 		r, err := l.Post(ctx, c)
 		switch {
 		case err == nil && r.Replayed:
-			return l.amended(ctx, a, r.Event)
+			return l.amended(ctx, &a)
 		case err == nil:
 			return answer, false, nil
-		case hasCode(err, IDTaken): // by the same request, a moment ago
-			_, e, _, err := l.Find(ctx, 0, id)
-			if err != nil {
-				return nil, false, err
-			}
-			return l.amended(ctx, a, e)
-		case !hasCode(err, Changed) && !hasCode(err, Exists):
+		case CodeOf(err) != Changed && CodeOf(err) != Exists:
 			return nil, false, err
 		}
 	}
@@ -542,19 +535,33 @@ func (l *Ledger) Amend(ctx context.Context, a Amendment, write func() (w []Recor
 }
 
 // amended answers a repeat with what its id's event answered.
-func (l *Ledger) amended(ctx context.Context, a Amendment, e *Event) ([]byte, bool, error) {
-	if e.Answer == 0 {
-		return nil, false, Errorf(IDTaken, "the id %s was used before", quote(a.ID))
+func (l *Ledger) amended(ctx context.Context, a *Amendment) (answer []byte, found bool, err error) {
+	if a.ID == "" {
+		return nil, false, nil
 	}
-	kept, err := l.Text(ctx, 0, TextAt{Seq: e.Seq, N: e.Answer})
-	if err != nil {
+	c := a.command()
+	_, e, _, err := l.Find(ctx, 0, c.ID)
+	switch {
+	case CodeOf(err) == NotFound:
+		return nil, false, nil
+	case err != nil:
 		return nil, false, err
+	case e.Print != c.Print():
+		return nil, false, Errorf(IDTaken, "the id %s was used for another command; nothing was changed", quote(a.ID))
+	case e.Answer == 0:
+		return nil, true, nil
 	}
-	answer, ok := bytes.CutPrefix(kept, a.print())
-	if !ok {
-		return nil, false, Errorf(IDTaken, "the id %s was used for something else; choose another", quote(a.ID))
+	answer, err = l.Text(ctx, 0, TextAt{Seq: e.Seq, N: e.Answer})
+	return answer, err == nil, err
+}
+
+// command returns the command of an amendment, without what it writes.
+func (a *Amendment) command() *Command {
+	asked, err := json.Marshal(a.Asked)
+	if err != nil {
+		panic(err) // strings always marshal
 	}
-	return answer, true, nil
+	return &Command{ID: a.scopedID(), Actor: a.Actor, Asked: asked}
 }
 
 // scopedID is the id under which the operator's book keeps an amendment.
@@ -567,15 +574,6 @@ func (a *Amendment) scopedID() string {
 		return id
 	}
 	return fmt.Sprintf("%s#%x", n, sha256.Sum256([]byte(a.ID)))
-}
-
-func (a *Amendment) print() []byte {
-	asked, err := json.Marshal(a.Asked)
-	if err != nil {
-		panic(err) // strings always marshal
-	}
-	sum := sha256.Sum256(asked)
-	return sum[:16]
 }
 
 // validTenantName says what is wrong with the name of a tenant or book. A name
@@ -628,9 +626,4 @@ func decodeRow[T interface{ version() int }](r *Record) (row T, err error) {
 
 func errRow(r *Record, err error) error {
 	return fmt.Errorf("ledger: the record %s %q cannot be read (was it written by a newer version?): %w", r.Kind, r.Key, err)
-}
-
-func hasCode(err error, code Code) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Code == code
 }
