@@ -25,6 +25,8 @@ type Command struct {
 	// Ops and Records carry what was made up for this try (new ids, times,
 	// replies). Empty: they are compared themselves, free text included.
 	Asked []byte
+
+	own bool // a step of the ledger's own, whose ID no caller could use
 }
 
 // A Text is free text that stands beside the journal. The event carries the

@@ -93,7 +93,7 @@ func (d *decision) valid(head *Head) *Refusal {
 		return refuse(TooMany, "a command has at most 8192 operations")
 	case len(c.Records) > MaxRecords:
 		return refuse(TooMany, "a command writes at most 64 records")
-	case c.ID != "" && !ValidID(c.ID):
+	case c.ID != "" && !c.own && !ValidID(c.ID):
 		return refuse(Invalid, "an id is 1 to 255 printable ASCII characters")
 	}
 	if due := d.s.NextDue(); due != 0 && due <= d.now && !(len(c.Ops) == 1 && isOp[*Expire](c.Ops[0])) {

@@ -136,6 +136,7 @@ func Open(ctx context.Context, store Store, o Options) (*Ledger, error) {
 		return nil, err
 	}
 	ctx, l.stop = context.WithCancel(context.Background())
+	l.OnDue(moveKind, func(ctx context.Context, rec *Record) (*Command, error) { return nil, l.carryMove(ctx, rec) })
 	l.running.Add(2)
 	go l.run(ctx)
 	go l.watchRecords(ctx)
