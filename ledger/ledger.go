@@ -227,29 +227,33 @@ func (l *Ledger) Post(ctx context.Context, c *Command) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	p := &prepared{c: c, book: b}
+	p := newPrepared(c, b)
 	if err := l.prepare(ctx, p); err != nil {
+		p.recycle()
 		return Result{}, unavailable(err)
 	}
 	if p.own != nil {
 		if u, _ := l.ids.value(p.own); u != nil {
 			p.unpin()
+			p.recycle()
 			return l.repeated(ctx, c, u.at)
 		}
 	}
 	if err := l.wait(ctx, p); err != nil {
-		return Result{}, err
+		return Result{}, err // the queue may still have it
 	}
-	if p.again {
-		u, _ := l.ids.value(p.own)
+	res, err, again := p.res, p.err, p.again
+	own := p.own
+	p.recycle()
+	if again {
+		u, _ := l.ids.value(own)
 		return l.repeated(ctx, c, u.at)
 	}
-	return p.res, p.err
+	return res, err
 }
 
 // wait queues a command and waits until the loop has answered it.
 func (l *Ledger) wait(ctx context.Context, p *prepared) error {
-	p.done = make(chan struct{}, 1)
 	if err := l.queue.put(p); err != nil {
 		p.unpin()
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync"
 
 	"saldo/money"
 )
@@ -26,8 +27,34 @@ type prepared struct {
 	ids      pins[Ref, used]
 	refunds  pins[TransferAt, refunded]
 	pasts    map[string]*Past
+	keys     Keys // room for load
 
 	waiter
+}
+
+var preparedPool = sync.Pool{New: func() any {
+	return &prepared{waiter: waiter{done: make(chan struct{}, 1)}}
+}}
+
+// newPrepared returns a prepared command with room from an earlier one.
+func newPrepared(c *Command, b *book) *prepared {
+	p := preparedPool.Get().(*prepared)
+	p.c, p.book = c, b
+	return p
+}
+
+// recycle gives a command's room to later ones. Nobody else may have it: it was
+// answered, or never queued.
+func (p *prepared) recycle() {
+	p.c, p.book, p.own, p.pasts = nil, nil, nil, nil
+	p.res, p.err, p.again = Result{}, nil, false
+	p.taken.Store(false)
+	p.accounts.reset()
+	p.holds.reset()
+	p.records.reset()
+	p.ids.reset()
+	p.refunds.reset()
+	preparedPool.Put(p)
 }
 
 // pins is a small map of pinned entries, in the order in which they were added.
@@ -69,6 +96,16 @@ func (p *pins[K, V]) add(c *cache[K, V], k K) *entry[V] {
 		}
 	}
 	return e
+}
+
+// reset forgets the entries, which are unpinned, and keeps the room if it is small.
+func (p *pins[K, V]) reset() {
+	if cap(p.keys) > 64 {
+		*p = pins[K, V]{}
+		return
+	}
+	clear(p.entries)
+	p.keys, p.entries, p.index = p.keys[:0], p.entries[:0], nil
 }
 
 func (p *pins[K, V]) unpin() {
@@ -219,12 +256,12 @@ func (l *Ledger) follow(p *prepared, n *int) bool {
 
 // load loads every pinned row that is not here yet, in one round trip.
 func (l *Ledger) load(ctx context.Context, p *prepared) error {
-	var keys Keys
-	keys.Accounts = missing(l.accounts, &p.accounts, keys.Accounts)
-	keys.Holds = missing(l.holds, &p.holds, keys.Holds)
-	keys.IDs = missing(l.ids, &p.ids, keys.IDs)
-	keys.Refunds = missing(l.refunds, &p.refunds, keys.Refunds)
-	keys.Records = missing(l.records, &p.records, keys.Records)
+	keys := &p.keys
+	keys.Accounts = missing(l.accounts, &p.accounts, keys.Accounts[:0])
+	keys.Holds = missing(l.holds, &p.holds, keys.Holds[:0])
+	keys.IDs = missing(l.ids, &p.ids, keys.IDs[:0])
+	keys.Refunds = missing(l.refunds, &p.refunds, keys.Refunds[:0])
+	keys.Records = missing(l.records, &p.records, keys.Records[:0])
 	ownMissing := false
 	if p.own != nil {
 		if _, ok := l.ids.value(p.own); !ok {
@@ -235,7 +272,7 @@ func (l *Ledger) load(ctx context.Context, p *prepared) error {
 	if len(keys.Accounts)+len(keys.Holds)+len(keys.IDs)+len(keys.Refunds)+len(keys.Records) == 0 {
 		return nil
 	}
-	snap, err := l.store.Load(ctx, &keys)
+	snap, err := l.store.Load(ctx, keys)
 	if err != nil {
 		return err
 	}

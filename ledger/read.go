@@ -16,7 +16,13 @@ func (l *Ledger) settle(ctx context.Context) error {
 		return err
 	}
 	for now >= l.due.next() {
-		if err := l.wait(ctx, &prepared{}); err != nil {
+		p := newPrepared(nil, nil)
+		if err := l.wait(ctx, p); err != nil {
+			return err
+		}
+		err := p.err
+		p.recycle()
+		if err != nil {
 			return err
 		}
 	}
