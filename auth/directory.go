@@ -1,0 +1,226 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"saldo/ledger"
+)
+
+// An Entry of the directory: what another system calls an account, or a tenant.
+type Entry struct {
+	Dialect  string
+	External string           // as it was brought along; compared as the dialect compares
+	Account  ledger.AccountID // zero: the tenant itself
+	Tenant   ledger.TenantID
+}
+
+// An entryRow is the JSON of a record of kind "directory".
+type entryRow struct {
+	V        int             `json:"v"`
+	Dialect  string          `json:"dialect"`
+	External string          `json:"external"`
+	Account  string          `json:"account,omitempty"`
+	Tenant   ledger.TenantID `json:"tenant"`
+}
+
+// directoryKey is the key of a directory entry's record: two ids that are the
+// same to the dialect have the same. It is "" where there can be no entry.
+func directoryKey(dialect, external string) string {
+	key := dialect + "/" + fold(dialect, external)
+	if external == "" || len(key) > ledger.MaxID || !slices.Contains(Dialects(), dialect) || strings.IndexByte(external, 0) >= 0 {
+		return ""
+	}
+	return key
+}
+
+// Map makes an external id mean an account, or a tenant. An id means one thing
+// in a dialect, whatever the tenant. The same again is fine: the bool says that
+// an earlier command with this id did it.
+func (a *Auth) Map(ctx context.Context, actor uint64, id string, e Entry) (bool, error) {
+	key := directoryKey(e.Dialect, e.External)
+	if key == "" || !printableText(e.External) {
+		return false, ledger.Errorf(ledger.Invalid, "an external id is 1 to 200 printable characters of a dialect: %s", strings.Join(Dialects(), ", "))
+	}
+	if e.Tenant == 0 {
+		return false, ledger.Errorf(ledger.Invalid, "name the tenant that the external id belongs to")
+	}
+	asked := []string{"map", e.Dialect, e.External, e.Account.String()}
+	_, replayed, err := a.l.Amend(ctx, ledger.Amendment{Actor: actor, Tenant: e.Tenant, ID: id, Asked: asked}, func() ([]ledger.RecordWrite, []byte, error) {
+		if err := a.belongs(ctx, &Spec{Tenant: e.Tenant, Root: e.Account}); err != nil {
+			return nil, nil, err
+		}
+		if err := a.shadows(ctx, &e); err != nil {
+			return nil, nil, err
+		}
+		if old, err := a.Resolve(ctx, e.Dialect, e.External); err == nil && old == e {
+			return nil, nil, nil
+		} else if err == nil {
+			return nil, nil, ledger.Errorf(ledger.Exists, "the %s id %q means something else already; unmap it there first", e.Dialect, e.External)
+		} else if ledger.CodeOf(err) != ledger.NotFound {
+			return nil, nil, err
+		}
+		row := entryRow{V: 1, Dialect: e.Dialect, External: e.External, Tenant: e.Tenant}
+		index := []ledger.IndexEntry{{Name: indexTenant, Value: numberKey(uint64(e.Tenant))}}
+		if !e.Account.IsZero() {
+			row.Account = e.Account.String()
+			index = append(index, ledger.IndexEntry{Name: indexAccount, Value: row.Account})
+		}
+		return []ledger.RecordWrite{{Kind: kindDirectory, Key: key, Data: encodeRow(row), Index: index}}, nil, nil
+	})
+	return replayed, err
+}
+
+// shadows refuses an external id that is another account's own.
+func (a *Auth) shadows(ctx context.Context, e *Entry) error {
+	own, ok := ownID(e.Dialect, e.External)
+	if !ok || own == e.Account {
+		return nil
+	}
+	acct, err := a.l.Account(ctx, own)
+	if err == nil && acct != nil {
+		return ledger.Errorf(ledger.Exists, "the %s id %q is another account's own", e.Dialect, e.External)
+	}
+	if err != nil && ledger.CodeOf(err) != ledger.NotFound {
+		return err
+	}
+	return nil
+}
+
+// ownID returns the account that an external id spells by itself.
+func ownID(dialect, external string) (ledger.AccountID, bool) {
+	switch dialect {
+	case Twilio:
+		if isSID(external) && external[:2] == "AC" {
+			return ledger.ParseAccountID(external[2:])
+		}
+	case Native, Frontier:
+		return uuidOf(external)
+	}
+	return ledger.AccountID{}, false
+}
+
+// Unmap takes a tenant's entry out of the directory.
+func (a *Auth) Unmap(ctx context.Context, actor uint64, id string, tenant ledger.TenantID, dialect, external string) (bool, error) {
+	asked := []string{"unmap", dialect, external}
+	_, replayed, err := a.l.Amend(ctx, ledger.Amendment{Actor: actor, Tenant: tenant, ID: id, Asked: asked}, func() ([]ledger.RecordWrite, []byte, error) {
+		e, r, err := a.entry(ctx, dialect, external)
+		if err == nil && (r == nil || e.Tenant != tenant) {
+			err = ledger.Errorf(ledger.NotFound, "the %.32s id %.200q means nothing here", dialect, external)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		return []ledger.RecordWrite{{Kind: r.Kind, Key: r.Key, Expect: r.Version, Delete: true}}, nil, nil
+	})
+	return replayed, err
+}
+
+// Resolve returns what an external id means, or an error with code NotFound.
+func (a *Auth) Resolve(ctx context.Context, dialect, external string) (Entry, error) {
+	e, r, err := a.entry(ctx, dialect, external)
+	if err == nil && r == nil {
+		err = ledger.Errorf(ledger.NotFound, "the %.32s id %.200q means nothing here", dialect, external)
+	}
+	return e, err
+}
+
+func (a *Auth) entry(ctx context.Context, dialect, external string) (Entry, *ledger.Record, error) {
+	key := directoryKey(dialect, external)
+	if key == "" {
+		return Entry{}, nil, nil
+	}
+	r, err := a.l.Record(ctx, ledger.RecordKey{Kind: kindDirectory, Key: key})
+	if err != nil || r == nil {
+		return Entry{}, nil, err
+	}
+	e, err := decodeEntry(r)
+	return e, r, err
+}
+
+// Externals returns what other systems call an account.
+func (a *Auth) Externals(ctx context.Context, account ledger.AccountID) ([]Entry, error) {
+	var entries []Entry
+	q := ledger.Query{List: ledger.ListRecords, Kind: kindDirectory, Index: indexAccount, Value: account.String()}
+	for row, err := range a.l.Scan(ctx, q) {
+		if err != nil {
+			return nil, err
+		}
+		e, err := decodeEntry(row.Record)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+func decodeEntry(r *ledger.Record) (Entry, error) {
+	row, err := decodeRow[entryRow](r)
+	if err != nil {
+		return Entry{}, err
+	}
+	e := Entry{Dialect: row.Dialect, External: row.External, Tenant: row.Tenant}
+	if row.Account != "" {
+		var ok bool
+		if e.Account, ok = ledger.ParseAccountID(row.Account); !ok {
+			return Entry{}, errRow(r, errors.New("its account is not a UUID"))
+		}
+	}
+	if row.V != 1 {
+		return Entry{}, errRow(r, fmt.Errorf("it is of version %d", row.V))
+	}
+	if row.Tenant == 0 || directoryKey(e.Dialect, e.External) != r.Key {
+		return Entry{}, errRow(r, errors.New("it is not where it belongs"))
+	}
+	return e, nil
+}
+
+// fold returns the form in which two external ids are the same to a dialect:
+// the hexadecimal digits of a Twilio SID and of a UUID have no case; all else does.
+func fold(dialect, external string) string {
+	switch dialect {
+	case Twilio:
+		if isSID(external) {
+			return external[:2] + strings.ToLower(external[2:])
+		}
+	case Native, Frontier:
+		if id, ok := uuidOf(external); ok {
+			return id.String()
+		}
+	}
+	return external
+}
+
+// foldID is fold for the key ids of credentials, which share one space: each
+// form is that of one dialect.
+func foldID(keyID string) string {
+	if isSID(keyID) {
+		return fold(Twilio, keyID)
+	}
+	return fold(Native, keyID)
+}
+
+// isSID reports whether s is two capitals and 32 hexadecimal digits.
+func isSID(s string) bool {
+	if len(s) != 34 || s[0] < 'A' || s[0] > 'Z' || s[1] < 'A' || s[1] > 'Z' {
+		return false
+	}
+	_, ok := ledger.ParseAccountID(s[2:])
+	return ok
+}
+
+// uuidOf reads a UUID with its hyphens.
+func uuidOf(s string) (ledger.AccountID, bool) {
+	if len(s) != 36 {
+		return ledger.AccountID{}, false
+	}
+	return ledger.ParseAccountID(s)
+}
+
+func printableText(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' })
+}
