@@ -1,0 +1,169 @@
+package native_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"saldo/auth"
+	"saldo/dialect/native"
+	"saldo/ledger"
+	"saldo/store/embedded"
+)
+
+// A world is a server over a ledger in a directory of its own, and the
+// credentials that a test needs.
+type world struct {
+	t      testing.TB
+	url    string
+	ledger *ledger.Ledger
+	auth   *auth.Auth
+	tenant ledger.Tenant
+	token  string // of the operator
+	check  func(*http.Request, []byte, *http.Response, []byte)
+}
+
+func newWorld(t testing.TB, o native.Options) *world {
+	t.Helper()
+	store, err := embedded.Open(t.TempDir(), embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := ledger.Open(t.Context(), store, ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := auth.MasterKeys{Current: 1, Keys: map[uint32][32]byte{1: {1, 2, 3}}}
+	a, err := auth.Open(t.Context(), l, keys, auth.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, ledger: l, auth: a}
+	if w.token, _, err = a.FirstOperator(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if w.tenant, _, err = l.CreateTenant(t.Context(), 0, "", ledger.Tenant{Name: "main"}); err != nil {
+		t.Fatal(err)
+	}
+	o.Keys = keys
+	server := httptest.NewUnstartedServer(native.New(l, a, o))
+	native.Configure(server.Config)
+	server.Start()
+	w.url = server.URL
+	t.Cleanup(func() {
+		server.Close()
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// An answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	Data   map[string]any `json:"data"`
+	Error  map[string]any `json:"error"`
+}
+
+// do makes a call as the operator, with pairs of headers.
+func (w *world) do(method, path, body string, header ...string) *answer {
+	w.t.Helper()
+	r, err := http.NewRequest(method, w.url+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.token)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		if r.Header.Del(header[i]); header[i+1] != "" {
+			r.Header.Set(header[i], header[i+1])
+		}
+	}
+	return w.send(r, []byte(body))
+}
+
+func (w *world) send(r *http.Request, body []byte) *answer {
+	w.t.Helper()
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		w.t.Fatalf("%s %s: %v", r.Method, r.URL, err)
+	}
+	defer resp.Body.Close()
+	a := &answer{status: resp.StatusCode, header: resp.Header}
+	if a.body, err = io.ReadAll(resp.Body); err != nil {
+		w.t.Fatalf("%s %s: %v", r.Method, r.URL, err)
+	}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") && r.Method != http.MethodHead {
+		d := json.NewDecoder(bytes.NewReader(a.body))
+		if err := d.Decode(a); err != nil {
+			w.t.Errorf("%s %s: %v in %q", r.Method, r.URL, err, a.body)
+		}
+	}
+	if w.check != nil {
+		w.check(r, body, resp, a.body)
+	}
+	return a
+}
+
+// must makes a call that has to succeed.
+func (w *world) must(method, path, body string, header ...string) *answer {
+	w.t.Helper()
+	a := w.do(method, path, body, header...)
+	if a.status/100 != 2 {
+		w.t.Fatalf("%s %s %s: %d %s", method, path, body, a.status, a.body)
+	}
+	return a
+}
+
+// refused makes a call that has to be refused.
+func (w *world) refused(status int, code, method, path, body string, header ...string) *answer {
+	w.t.Helper()
+	a := w.do(method, path, body, header...)
+	if a.status != status || a.Error["code"] != code {
+		w.t.Errorf("%s %s %.200s: %d %s, want %d %s", method, path, body, a.status, a.body, status, code)
+	}
+	return a
+}
+
+// account opens an account in USD and tops it up.
+func (w *world) account(amount string) string {
+	w.t.Helper()
+	id := w.must("POST", "/v1/accounts", `{"unit":"USD"}`).Data["id"].(string)
+	if amount != "" {
+		w.must("POST", "/v1/accounts/"+id+"/topups", fmt.Sprintf(`{"id":"top-%s","amount":%q}`, id, amount))
+	}
+	return id
+}
+
+func (w *world) spendable(id string) string {
+	w.t.Helper()
+	return w.must("GET", "/v1/accounts/"+id+"/balance", "").Data["spendable"].(string)
+}
+
+func TestSlice(t *testing.T) {
+	w := newWorld(t, native.Options{})
+	id := w.account("10.00")
+	a := w.must("POST", "/v1/accounts/"+id+"/charges", `{"id":"c1","amount":"2.5","reason":"a \"test\"","metadata":{"b":1,"a":"x"},"category":"sms","count":3}`)
+	t.Logf("%s\n%v", a.body, a.header)
+	b := w.must("POST", "/v1/accounts/"+id+"/charges", `{"id":"c1","amount":2.50,"reason":"a \"test\"","metadata":{"a":"x","b":1},"category":"sms","count":3}`)
+	if string(a.body) != string(b.body) || b.header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("a repeat answers %s, the first time it was %s", b.body, a.body)
+	}
+	t.Logf("%s", w.must("GET", "/v1/accounts/"+id+"/balance", "").body)
+	t.Logf("%s", w.must("GET", "/v1/accounts/"+id, "").body)
+	t.Logf("%s", w.refused(402, "INSUFFICIENT_FUNDS", "POST", "/v1/accounts/"+id+"/charges", `{"id":"c2","amount":"20"}`).body)
+	t.Logf("%s", w.must("POST", "/v1/transfers", `{"transfers":[{"id":"b1","from":"`+id+`","to":"@revenue","amount":"1"},{"id":"b2","from":"@cash","to":"`+id+`","amount":"1"}]}`).body)
+}
