@@ -31,7 +31,7 @@ import (
 //	bit 3 opened    acc  byte flags (1 parent, 2 profile)  byte mode  n unit  [16 parent]  [n text]
 //	bit 4 set       acc  byte flags (1 status, 2 limit, 4 cap, 8 forced, 16 profile, 32 reason)
 //	                [byte status]  [n text]  [n text]
-//	bit 5 transfers n flags (1 via, 2 asked, 4 forced, 8 id, 16 of, 32 hold, 64 usage, 128 text)
+//	bit 5 transfers byte flags (1 via, 2 asked, 4 forced, 8 id, 16 of, 32 hold, 64 usage, 128 text)
 //	                byte kind  acc from  acc to  [acc via]  v amount  [v asked]  [s id]
 //	                [n seq  n number]  [16 hold]  [s category  v count  s unit]  [n text]
 //	bit 6 holds     byte act  byte flags (1 via, 2 id, 4 text)  byte state  16 ref  acc account
@@ -571,6 +571,7 @@ func (d *decoder) unit() (u money.Unit) {
 	u.Code = d.string(32)
 	u.Scale = d.byte()
 	u.Kind = money.Kind(d.byte())
+	d.check(u.Scale <= money.MaxScale && (u.Kind == money.Currency || u.Kind == money.Credit))
 	return u
 }
 
@@ -601,6 +602,7 @@ func (d *decoder) opened() (o Opened) {
 	o.Account = d.account()
 	flags := d.flags(2)
 	o.Mode = Mode(d.byte())
+	d.check(o.Mode == Own || o.Mode == Drawing)
 	o.Unit = d.u32()
 	if flags&1 != 0 {
 		o.Parent = d.id()
