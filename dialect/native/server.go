@@ -32,6 +32,10 @@ const (
 	maxPoints   = 1000
 	maxStreams  = 256
 
+	// writeTimeout is how long a client may take to read an answer; of one that is
+	// written bit by bit, each bit.
+	writeTimeout = time.Minute
+
 	// countScale is the decimals of a usage count.
 	countScale = 0
 )
@@ -57,6 +61,8 @@ type Options struct {
 	// StreamFor is the longest life of a stream of events, after which a client
 	// connects again; 1 h.
 	StreamFor time.Duration
+	// Done ends streams when it is closed, so that a server can stop.
+	Done <-chan struct{}
 }
 
 // A route is one call of the API.
@@ -102,15 +108,15 @@ var routes = []route{
 	{"GET", "/v1/accounts/{id}", "readAccount", auth.Read, (*server).readAccount, inTenant, nil},
 	{"PATCH", "/v1/accounts/{id}", "changeAccount", auth.Admin, (*server).changeAccount, inTenant, nil},
 	{"POST", "/v1/accounts/{id}/erase", "eraseAccount", auth.Admin, (*server).eraseAccount, inTenant, nil},
-	//{"GET", "/v1/accounts/{id}/statement", "readStatement", auth.Read, (*server).statement, inTenant, nil},
+	{"GET", "/v1/accounts/{id}/statement", "readStatement", auth.Read, (*server).statement, inTenant, nil},
 	{"GET", "/v1/accounts/{id}/series", "readSeries", auth.Read, (*server).series, inTenant, nil},
 	{"GET", "/v1/accounts/{id}/aliases", "listAliases", auth.Read, (*server).listAliases, inTenant, nil},
 	{"POST", "/v1/accounts/{id}/aliases", "createAlias", auth.Admin, (*server).createAlias, inTenant, nil},
 	{"DELETE", "/v1/accounts/{id}/aliases/{dialect}/{external}", "deleteAlias", auth.Admin, (*server).deleteAlias, inTenant, nil},
 	{"GET", "/v1/balances", "readBalances", auth.Read, (*server).balances, inTenant, nil},
-	//{"GET", "/v1/search", "search", auth.Read, (*server).search, inTenant, nil},
-	//{"GET", "/v1/overview", "readOverview", auth.Read, (*server).overview, inTenant, nil},
-	//{"GET", "/v1/events", "listEvents", auth.Read, (*server).events, inTenant, nil},
+	{"GET", "/v1/search", "search", auth.Read, (*server).search, inTenant, nil},
+	{"GET", "/v1/overview", "readOverview", auth.Read, (*server).overview, inTenant, nil},
+	{"GET", "/v1/events", "listEvents", auth.Read, (*server).events, inTenant, nil},
 
 	{"GET", "/v1/tenants", "listTenants", auth.Operator, (*server).listTenants, anyTenant, nil},
 	{"POST", "/v1/tenants", "createTenant", auth.Operator, (*server).createTenant, anyTenant, nil},
@@ -131,9 +137,9 @@ var routes = []route{
 	{"GET", "/v1/session", "readSession", 0, (*server).readSession, anyTenant, nil},
 	{"DELETE", "/v1/session", "deleteSession", 0, (*server).deleteSession, public, nil},
 
-	//{"GET", "/openapi.json", "readOpenAPI", 0, (*server).openAPI, public, nil},
-	//{"GET", "/healthz", "readHealth", 0, (*server).health, public, nil},
-	//{"GET", "/readyz", "readReadiness", 0, (*server).ready, public, nil},
+	{"GET", "/openapi.json", "readOpenAPI", 0, (*server).openAPI, public, nil},
+	{"GET", "/healthz", "readHealth", 0, (*server).health, public, nil},
+	{"GET", "/readyz", "readReadiness", 0, (*server).ready, public, nil},
 }
 
 // A server answers for a ledger.
@@ -192,6 +198,7 @@ func Configure(h *http.Server) {
 	h.MaxHeaderBytes = 16<<10 - 4096 // net/http adds 4096 of its own
 	h.ReadHeaderTimeout = 10 * time.Second
 	h.ReadTimeout = 10 * time.Second
+	h.WriteTimeout = writeTimeout
 	h.IdleTimeout = 2 * time.Minute
 }
 

@@ -159,14 +159,9 @@ func (q *request) one(id string, book ledger.BookID, op ledger.Op, of string, sh
 
 // noteOf writes the parts of a text of an event.
 func (q *request) noteOf(book ledger.BookID, e *ledger.Event, text uint32) error {
-	if text == 0 {
-		return nil
-	}
-	if int(text) <= len(e.Beside) {
-		q.note(parseNote(e.Beside[text-1].Data))
-		return nil
-	}
-	return q.noteAt(book, ledger.TextAt{Seq: e.Seq, N: text})
+	n, err := q.noteText(book, e, text)
+	q.note(n)
+	return err
 }
 
 func (q *request) noteAt(book ledger.BookID, at ledger.TextAt) error {
