@@ -19,7 +19,7 @@ func Fold(w Working, e *Event) error {
 		head.Tenant = e.Tenant
 	}
 	if e.ID != "" {
-		w.UseID(RefOf(head.Tenant, e.ID), TransferAt{head.Book, e.Seq, 0})
+		w.UseID(e.ID, TransferAt{head.Book, e.Seq, 0})
 	}
 	if e.Refused != nil {
 		return nil
@@ -164,7 +164,7 @@ func (f *folding) set(s *Setting) {
 func (f *folding) transfer(n int, p *Posting) {
 	at := TransferAt{f.head.Book, f.e.Seq, uint32(n)}
 	if p.ID != "" {
-		f.w.UseID(RefOf(f.head.Tenant, p.ID), at)
+		f.w.UseID(p.ID, at)
 	}
 	from, to := f.account(p.From), f.account(p.To)
 	from.Posted = f.sub(from.Posted, p.Amount)
@@ -196,7 +196,7 @@ func (f *folding) hold(n int, ch *HoldChange) {
 		*h = Hold{Ref: ch.Ref, ID: f.e.HoldID(n), Tenant: f.head.Tenant, Book: f.head.Book,
 			Account: ch.Account, Via: ch.Via, Created: f.e.Time, Opened: f.e.Seq}
 		if ch.ID != "" {
-			f.w.UseID(ch.Ref, TransferAt{f.head.Book, f.e.Seq, uint32(n)})
+			f.w.UseID(ch.ID, TransferAt{f.head.Book, f.e.Seq, uint32(n)})
 		}
 		if ch.Text != 0 {
 			h.Text = TextAt{f.e.Seq, ch.Text}

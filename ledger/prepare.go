@@ -19,7 +19,8 @@ type refunded struct{ amount money.Amount }
 type prepared struct {
 	c    *Command // nil: only make what is due expire
 	book *book
-	own  *entry[used] // of the command's id
+	ref  Ref          // of the command's id
+	own  *entry[used] // nil when it has none
 
 	accounts pins[AccountID, Account]
 	holds    pins[Ref, Hold]
@@ -129,7 +130,8 @@ func (p *prepared) unpin() {
 func (l *Ledger) prepare(ctx context.Context, p *prepared) error {
 	c := p.c
 	if c.ID != "" {
-		p.own = l.ids.pin(RefOf(c.Tenant, c.ID))
+		p.ref = RefOf(c.Tenant, c.ID)
+		p.own = l.ids.pin(p.ref)
 	}
 	for _, op := range c.Ops {
 		l.plan(p, op)
@@ -266,7 +268,7 @@ func (l *Ledger) load(ctx context.Context, p *prepared) error {
 	if p.own != nil {
 		if _, ok := l.ids.value(p.own); !ok {
 			ownMissing = true
-			keys.IDs = append(keys.IDs, RefOf(p.c.Tenant, p.c.ID))
+			keys.IDs = append(keys.IDs, p.ref)
 		}
 	}
 	if len(keys.Accounts)+len(keys.Holds)+len(keys.IDs)+len(keys.Refunds)+len(keys.Records) == 0 {
@@ -485,10 +487,11 @@ func (r *round) AddRefunded(of *TransferAt, p *Posting) error {
 	return nil
 }
 
-func (r *round) UseID(ref Ref, at TransferAt) {
-	e := r.p.ids.find(ref)
-	if e == nil && r.p.own != nil && ref == RefOf(r.p.c.Tenant, r.p.c.ID) {
-		e = r.p.own
+func (r *round) UseID(id string, at TransferAt) {
+	ref, e := r.p.ref, r.p.own
+	if id != r.p.c.ID {
+		ref = RefOf(r.p.c.Tenant, id)
+		e = r.p.ids.find(ref)
 	}
 	if e == nil {
 		panic("ledger: an id was not prepared")

@@ -183,4 +183,4 @@ func (r *Replay) AddRefunded(of *TransferAt, p *Posting) error {
 	return nil
 }
 
-func (r *Replay) UseID(ref Ref, at TransferAt) { r.IDs[ref] = at }
+func (r *Replay) UseID(id string, at TransferAt) { r.IDs[RefOf(r.head.Tenant, id)] = at }

@@ -23,7 +23,7 @@ type Working interface {
 	EditHold(Ref) *Hold
 	PutRecord(kind, key string, r *Record) // nil: delete
 	AddRefunded(of *TransferAt, p *Posting) error
-	UseID(Ref, TransferAt)
+	UseID(id string, at TransferAt)
 }
 
 // journalStart is where the hash chain of every book begins.
