@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -405,6 +406,10 @@ func TestImport(t *testing.T) {
 	_, err = b.Import(ctx, 0, "i", Spec{Dialect: Twilio, Tenant: b.tenant, Root: b.top, Scopes: Read}, sid, "00112233445566778899aabbccddeef0")
 	wantCode(t, "another secret with the same id", err, ledger.IDTaken)
 
+	_, err = b.Import(ctx, 0, "", Spec{Dialect: Twilio, Tenant: b.tenant, Root: b.top, Scopes: Read},
+		"AC"+strings.ReplaceAll(b.side.String(), "-", ""), "00112233445566778899aabbccddeeff")
+	wantCode(t, "another account's SID", err, ledger.Exists)
+
 	// A password that a person thought up is hashed slowly, once.
 	const client = "7C9E6679-7425-40DE-944B-E07FC1F90AE7"
 	if _, err := b.Import(ctx, 0, "", Spec{Dialect: Frontier, Tenant: b.tenant, Scopes: Read}, client, "tr0ub4dor"); err != nil {
@@ -416,7 +421,7 @@ func TestImport(t *testing.T) {
 			t.Fatalf("%+v, %v", c, err)
 		}
 	}
-	if b.verified.m == nil || len(b.verified.m) != 1 {
+	if len(b.verified.m) != 1 {
 		t.Errorf("50 checks took %v and left %d entries", time.Since(begun), len(b.verified.m))
 	}
 	_, err = b.Check(ctx, Frontier, client, "Tr0ub4dor", home)
@@ -496,6 +501,41 @@ func TestThrottledYetRightPasses(t *testing.T) {
 	b.later.Store(int64(time.Hour))
 	_, err = b.Check(ctx, Twilio, made.Credential.ID, "wrong", away)
 	wantErr(t, "later", err, ErrSecret)
+}
+
+// TestSlowSecrets holds slow hashes to their places, and lets what is known
+// pass by.
+func TestSlowSecrets(t *testing.T) {
+	b := newBench(t)
+	const client, other = "7c9e6679-7425-40de-944b-e07fc1f90ae7", "7c9e6679-7425-40de-944b-e07fc1f90ae8"
+	for _, id := range []string{client, other} {
+		if _, err := b.Import(t.Context(), 0, "", Spec{Dialect: Frontier, Tenant: b.tenant, Scopes: Read}, id, "tr0ub4dor"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.Check(t.Context(), Frontier, client, "tr0ub4dor", away); err != nil {
+		t.Fatal(err)
+	}
+	for range failuresAtOnce + 1 {
+		_ = b.Failed(client, away)
+	}
+	b.slow <- struct{}{} // someone else who fails often
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := b.Check(ctx, Frontier, client, "tr0ub4dor", away); err != nil {
+		t.Errorf("known, and throttled: %v", err)
+	}
+	if _, err := b.Check(t.Context(), Frontier, other, "tr0ub4dor", away); err != nil {
+		t.Errorf("not throttled: %v", err)
+	}
+	_, err := b.Check(ctx, Frontier, client, "guess", away)
+	wantCode(t, "throttled, for as long as the caller waits", err, ledger.Timeout)
+	<-b.slow
+	_, err = b.Check(t.Context(), Frontier, client, "guess", away)
+	var throttled ErrThrottled
+	if !errors.As(err, &throttled) || throttled.RetryAfter > 2*failureEvery {
+		t.Errorf("throttled, once there is a place: %v", err)
+	}
 }
 
 func TestOpensAndMayIssue(t *testing.T) {

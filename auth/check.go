@@ -227,7 +227,7 @@ func (a *Auth) matchesSlowly(ctx context.Context, s *secret, text string, failin
 	case places <- struct{}{}:
 		defer func() { <-places }()
 	case <-ctx.Done():
-		return false, context.Cause(ctx)
+		return false, ledger.Errorf(ledger.Timeout, "the caller gave up before its secret was checked")
 	}
 	if _, ok := a.verified.get(known); ok {
 		return true, nil

@@ -38,8 +38,8 @@ func directoryKey(dialect, external string) string {
 }
 
 // Map makes an external id mean an account, or a tenant. An id means one thing
-// in a dialect, whatever the tenant. The same again is fine: the bool says that
-// an earlier command with this id did it.
+// in a dialect, whatever the tenant. The same again is fine, and keeps the first
+// spelling. The bool says that an earlier command with this id did it.
 func (a *Auth) Map(ctx context.Context, actor uint64, id string, e Entry) (bool, error) {
 	key := directoryKey(e.Dialect, e.External)
 	if key == "" || !printableText(e.External) {
@@ -53,15 +53,11 @@ func (a *Auth) Map(ctx context.Context, actor uint64, id string, e Entry) (bool,
 		if err := a.belongs(ctx, &Spec{Tenant: e.Tenant, Root: e.Account}); err != nil {
 			return nil, nil, err
 		}
-		if err := a.shadows(ctx, &e); err != nil {
+		if err := a.others(ctx, &e); err != nil {
 			return nil, nil, err
 		}
-		if old, err := a.Resolve(ctx, e.Dialect, e.External); err == nil && old == e {
-			return nil, nil, nil
-		} else if err == nil {
-			return nil, nil, ledger.Errorf(ledger.Exists, "the %s id %q means something else already; unmap it there first", e.Dialect, e.External)
-		} else if ledger.CodeOf(err) != ledger.NotFound {
-			return nil, nil, err
+		if _, r, err := a.entry(ctx, e.Dialect, e.External); err != nil || r != nil {
+			return nil, nil, err // it is there
 		}
 		row := entryRow{V: 1, Dialect: e.Dialect, External: e.External, Tenant: e.Tenant}
 		index := []ledger.IndexEntry{{Name: indexTenant, Value: numberKey(uint64(e.Tenant))}}
@@ -74,20 +70,28 @@ func (a *Auth) Map(ctx context.Context, actor uint64, id string, e Entry) (bool,
 	return replayed, err
 }
 
-// shadows refuses an external id that is another account's own.
-func (a *Auth) shadows(ctx context.Context, e *Entry) error {
+// others refuses an external id that means something else than e says: by an
+// entry, or because it is another account's own.
+func (a *Auth) others(ctx context.Context, e *Entry) error {
+	old, r, err := a.entry(ctx, e.Dialect, e.External)
+	if err != nil {
+		return err
+	}
+	if r != nil && (old.Account != e.Account || old.Tenant != e.Tenant) {
+		return ledger.Errorf(ledger.Exists, "the %s id %q means something else already; unmap it there first", e.Dialect, e.External)
+	}
 	own, ok := ownID(e.Dialect, e.External)
 	if !ok || own == e.Account {
 		return nil
 	}
-	acct, err := a.l.Account(ctx, own)
-	if err == nil && acct != nil {
+	switch _, err := a.l.Account(ctx, own); ledger.CodeOf(err) {
+	case ledger.NotFound:
+		return nil
+	case ledger.OK:
 		return ledger.Errorf(ledger.Exists, "the %s id %q is another account's own", e.Dialect, e.External)
-	}
-	if err != nil && ledger.CodeOf(err) != ledger.NotFound {
+	default:
 		return err
 	}
-	return nil
 }
 
 // ownID returns the account that an external id spells by itself.

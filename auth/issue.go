@@ -168,6 +168,11 @@ func (a *Auth) adding(ctx context.Context, spec *Spec, keyID, secret string) (wr
 		return nil, "", err
 	}
 	number = numberKey(n)
+	if spec.Dialect == Twilio && !spec.APIKey {
+		if err := a.others(ctx, &Entry{Twilio, keyID, spec.Root, spec.Tenant}); err != nil {
+			return nil, "", err
+		}
+	}
 	naming, err := a.naming(ctx, keyID, number)
 	if err != nil {
 		return nil, "", err

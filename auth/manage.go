@@ -183,6 +183,7 @@ func (a *Auth) ByNumber(ctx context.Context, n uint64) (Credential, error) {
 // or, without one, of a tenant; of tenant 0 those for everything. It goes on
 // after from, which the page before returned; the end of the list returns "".
 func (a *Auth) List(ctx context.Context, tenant ledger.TenantID, root ledger.AccountID, from string, limit int) ([]Credential, string, error) {
+	limit = max(limit, 1)
 	q := ledger.Query{List: ledger.ListRecords, Kind: kindCredential, Index: indexTenant, Value: numberKey(uint64(tenant)), From: from, Limit: limit + 1}
 	if !root.IsZero() {
 		q.Index, q.Value = indexRoot, root.String()

@@ -69,7 +69,7 @@ func LoadMasterKeys(dir, fromFile, fromEnv string) (MasterKeys, error) {
 	if err != nil {
 		return MasterKeys{}, err
 	}
-	if err := writeMasterKeys(path, keys, os.Link); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := writeMasterKeys(path, keys, placeNew); err != nil && !errors.Is(err, fs.ErrExist) {
 		return MasterKeys{}, fmt.Errorf("auth: making the master key: %w", err)
 	}
 	return readMasterKeys(path, 0o077) // the one that was there first
@@ -175,7 +175,7 @@ func WriteMasterKeys(path string, k MasterKeys) error {
 }
 
 // writeMasterKeys writes a file beside path, durably, and has place put it there:
-// os.Link refuses where there is one, os.Rename takes its place.
+// [placeNew] refuses where there is one, os.Rename takes its place.
 func writeMasterKeys(path string, k MasterKeys, place func(from, to string) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".master-*") // made with mode 0600
 	if err != nil {
@@ -189,10 +189,26 @@ func writeMasterKeys(path string, k MasterKeys, place func(from, to string) erro
 	if err := place(file.Name(), path); err != nil {
 		return err
 	}
+	if runtime.GOOS == "windows" {
+		return nil // it has no directories to sync
+	}
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
 	return dir.Sync()
+}
+
+// placeNew gives a file a name that none has yet. Where files cannot have two
+// names, it looks first; two servers cannot start in one directory anyway.
+func placeNew(from, to string) error {
+	err := os.Link(from, to)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := os.Lstat(to); err == nil {
+		return fs.ErrExist
+	}
+	return os.Rename(from, to)
 }

@@ -21,7 +21,7 @@ type throttle struct {
 	mu     sync.Mutex
 	ahead  map[failure]time.Time
 	swept  time.Time
-	begins func(from netip.Addr) // told when an address begins to be throttled
+	begins func(from netip.Addr) // told when an address begins to be throttled; may be nil
 }
 
 type failure struct {
@@ -41,7 +41,18 @@ func failureOf(key string, from netip.Addr) failure {
 
 // fail counts a failure, and returns how long to wait: 0 while there are few.
 func (t *throttle) fail(key string, from netip.Addr, now time.Time) time.Duration {
+	const free = failuresAtOnce * failureEvery
 	f := failureOf(key, from)
+	before := t.count(f, now)
+	wait := min(before+failureEvery-free, throttleMost)
+	if wait > 0 && before <= free && t.begins != nil {
+		t.begins(f.from)
+	}
+	return max(wait, 0)
+}
+
+// count counts a failure, and returns how far ahead its time was.
+func (t *throttle) count(f failure, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ahead, known := t.ahead[f]
@@ -52,14 +63,8 @@ func (t *throttle) fail(key string, from netip.Addr, now time.Time) time.Duratio
 		ahead = now
 	}
 	before := ahead.Sub(now)
-	most := failuresAtOnce*failureEvery + throttleMost
-	ahead = now.Add(min(before+failureEvery, most))
-	t.ahead[f] = ahead
-	wait := ahead.Sub(now) - failuresAtOnce*failureEvery
-	if wait > 0 && before <= failuresAtOnce*failureEvery && t.begins != nil {
-		t.begins(f.from)
-	}
-	return max(wait, 0)
+	t.ahead[f] = now.Add(min(before+failureEvery, failuresAtOnce*failureEvery+throttleMost))
+	return before
 }
 
 // failing reports whether so many failed of late that one more is throttled.

@@ -1,10 +1,7 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +16,6 @@ import (
 // Numbers in keys have ten digits, so that they sort.
 //
 //	kind         key            holds
-//	number       tenant, …      a counter "last": the number given out last
 //	tenant       its number     a tenantRow
 //	tenant.name  its name       its number
 //	tenant.id    its UUID       its number
@@ -27,7 +23,6 @@ import (
 //	book.name    tenant/name    its number
 //	unit         tenant/code    a unitRow; index tenant
 const (
-	kindNumber     = "number"
 	kindTenant     = "tenant"
 	kindTenantName = "tenant.name"
 	kindTenantID   = "tenant.id"
@@ -36,7 +31,6 @@ const (
 	kindUnit       = "unit"
 
 	indexTenant = "tenant"
-	lastNumber  = "last"
 )
 
 // FirstBook is the name of the book that every tenant begins with.
@@ -57,14 +51,6 @@ type Book struct {
 	Name    string // 1 to 63 of a-z, 0-9 and -; unique in the tenant
 	Created Time
 }
-
-// A rowVersion begins every row. A field that older versions can do without is
-// no new version.
-type rowVersion struct {
-	V int `json:"v"`
-}
-
-func (v rowVersion) version() int { return v.V }
 
 type tenantRow struct {
 	rowVersion
@@ -386,6 +372,7 @@ func tenantOf(r *Record, err error, ref any) (Tenant, error) {
 // Tenants lists tenants in order of number, after the one where an earlier page
 // ended. The string is where the next page begins; "" at the end.
 func (l *Ledger) Tenants(ctx context.Context, from string, limit int) ([]Tenant, string, error) {
+	limit = max(limit, 1)
 	var tenants []Tenant
 	next := ""
 	for row, err := range l.Scan(ctx, Query{List: ListRecords, Kind: kindTenant, From: from, Limit: limit + 1}) {
@@ -459,123 +446,6 @@ func (l *Ledger) pointed(ctx context.Context, pointer, key, kind string) (*Recor
 	return l.Record(ctx, RecordKey{Kind: kind, Key: string(p.Data)})
 }
 
-// NextNumber returns the number that follows the last one given out of some
-// sort, and the write that takes it: it is refused if another is faster.
-func (l *Ledger) NextNumber(ctx context.Context, sort string) (uint64, RecordWrite, error) {
-	r, err := l.Record(ctx, RecordKey{Kind: kindNumber, Key: sort})
-	if err != nil {
-		return 0, RecordWrite{}, err
-	}
-	w := RecordWrite{Kind: kindNumber, Key: sort, Counters: []Counter{{lastNumber, 1}}}
-	if r == nil {
-		return 1, w, nil
-	}
-	w.Expect, w.Keep = r.Version, true
-	for _, c := range r.Counters {
-		if c.Name == lastNumber && c.Value >= 0 && c.Value < 1<<32-1 {
-			return uint64(c.Value) + 1, w, nil
-		}
-	}
-	return 0, w, Errorf(Internal, "no %s can be numbered any more", sort)
-}
-
-// An Amendment is a change of the operator's records that may be repeated.
-type Amendment struct {
-	Actor  uint64
-	Tenant TenantID // whose id it is. Ids of amendments are apart from those of money
-	ID     string   // "": it is never repeated
-	Asked  []string // what was asked, to tell apart two amendments with one id
-}
-
-// Amend writes records of the operator's book, all or none. It asks write for
-// the writes until they find the versions that they expect; none is no change.
-// The answer is kept under the id: a repeat gets it again, and true.
-func (l *Ledger) Amend(ctx context.Context, a Amendment, write func() (w []RecordWrite, answer []byte, err error)) ([]byte, bool, error) {
-	if a.ID != "" && !ValidID(a.ID) {
-		return nil, false, Errorf(Invalid, "an id is 1 to 255 printable ASCII characters")
-	}
-	if err := l.EnsureSystem(ctx); err != nil {
-		return nil, false, err
-	}
-	if answer, found, err := l.amended(ctx, &a); found || err != nil {
-		return answer, found, err
-	}
-	const tries = 32
-	for range tries {
-		writes, answer, err := write()
-		if err != nil {
-			// What stands in the way may be what the same request did just now.
-			if answer, found, err := l.amended(ctx, &a); found || err != nil {
-				return answer, found, err
-			}
-			return nil, false, err
-		}
-		c := a.command()
-		if c.Records = writes; len(writes) == 0 {
-			if a.ID == "" {
-				return answer, false, nil
-			}
-			// Nothing changes, but the id is used up all the same.
-			c.Records = []RecordWrite{{Kind: kindNumber, Key: "unchanged", Expect: AnyVersion, Counters: []Counter{{lastNumber, 1}}}}
-		}
-		if a.ID != "" && len(answer) > 0 {
-			c.Answer = &Text{Data: answer}
-		}
-		r, err := l.Post(ctx, c)
-		switch {
-		case err == nil && r.Replayed:
-			return l.amended(ctx, &a)
-		case err == nil:
-			return answer, false, nil
-		case CodeOf(err) != Changed && CodeOf(err) != Exists:
-			return nil, false, err
-		}
-	}
-	return nil, false, Errorf(Contention, "others changed the same records %d times; try again", tries)
-}
-
-// amended answers a repeat with what its id's event answered.
-func (l *Ledger) amended(ctx context.Context, a *Amendment) (answer []byte, found bool, err error) {
-	if a.ID == "" {
-		return nil, false, nil
-	}
-	c := a.command()
-	_, e, _, err := l.Find(ctx, 0, c.ID)
-	switch {
-	case CodeOf(err) == NotFound:
-		return nil, false, nil
-	case err != nil:
-		return nil, false, err
-	case e.Print != c.Print():
-		return nil, false, Errorf(IDTaken, "the id %s was used for another command; nothing was changed", quote(a.ID))
-	case e.Answer == 0:
-		return nil, true, nil
-	}
-	answer, err = l.Text(ctx, 0, TextAt{Seq: e.Seq, N: e.Answer})
-	return answer, err == nil, err
-}
-
-// command returns the command of an amendment, without what it writes.
-func (a *Amendment) command() *Command {
-	asked, err := json.Marshal(a.Asked)
-	if err != nil {
-		panic(err) // strings always marshal
-	}
-	return &Command{ID: a.scopedID(), Actor: a.Actor, Asked: asked}
-}
-
-// scopedID is the id under which the operator's book keeps an amendment.
-func (a *Amendment) scopedID() string {
-	if a.ID == "" {
-		return ""
-	}
-	n := strconv.FormatUint(uint64(a.Tenant), 10)
-	if id := n + "/" + a.ID; len(id) <= MaxID {
-		return id
-	}
-	return fmt.Sprintf("%s#%x", n, sha256.Sum256([]byte(a.ID)))
-}
-
 // validTenantName says what is wrong with the name of a tenant or book. A name
 // is neither a number nor a UUID, so that one word can be any of them.
 func validTenantName(name string) error {
@@ -598,32 +468,3 @@ func numberOf(key string) (uint64, error) { return strconv.ParseUint(key, 10, 32
 func nameKey(tenant TenantID, name string) string { return numberKey(tenant) + "/" + name }
 
 func ofTenant(t TenantID) []IndexEntry { return []IndexEntry{{indexTenant, numberKey(t)}} }
-
-func encodeRow(row any) []byte {
-	data, err := json.Marshal(row)
-	if err != nil {
-		panic(err) // rows are structs of strings and numbers
-	}
-	return data
-}
-
-// decodeRow reads a record's JSON. What it does not know was written by a newer
-// version, and is not guessed at.
-func decodeRow[T interface{ version() int }](r *Record) (row T, err error) {
-	d := json.NewDecoder(bytes.NewReader(r.Data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&row); err != nil {
-		return row, errRow(r, err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return row, errRow(r, errors.New("something follows it"))
-	}
-	if v := row.version(); v != 1 {
-		return row, errRow(r, fmt.Errorf("it is of version %d", v))
-	}
-	return row, nil
-}
-
-func errRow(r *Record, err error) error {
-	return fmt.Errorf("ledger: the record %s %q cannot be read (was it written by a newer version?): %w", r.Kind, r.Key, err)
-}
