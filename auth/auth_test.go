@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -317,7 +318,7 @@ func TestIssueRepeats(t *testing.T) {
 	// Nothing that prints it shows the secret.
 	var log bytes.Buffer
 	slog.New(slog.NewTextHandler(&log, nil)).Info("made", "issued", first, "credential", &first.Credential, "keys", keysOf(7))
-	log.WriteString(first.String() + first.GoString() + keysOf(7).String())
+	fmt.Fprintf(&log, "%v %#v %v %#v", first, first, keysOf(7), keysOf(7))
 	if strings.Contains(log.String(), first.Secret) || strings.Contains(log.String(), first.Credential.ID) {
 		t.Errorf("shown: %s", log.String())
 	}

@@ -6,8 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"saldo/ledger"
+	"saldo/store/embedded"
 )
 
 func TestMasterKeyFile(t *testing.T) {
@@ -183,4 +188,36 @@ func TestMasterKeyIsWatched(t *testing.T) {
 	}
 	b.reopen(t, alone)
 	works("with key 2 alone")
+}
+
+// TestTwoMasterKeysAtOnce sets up one store from two sides with two keys: one
+// side has to notice, and its secrets must not get in.
+func TestTwoMasterKeysAtOnce(t *testing.T) {
+	store, err := embedded.Open(t.TempDir(), embedded.Options{DiskReserve: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := ledger.Open(t.Context(), store, ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close(); store.Close() })
+	var wait sync.WaitGroup
+	var failed atomic.Int64
+	for i := range 8 {
+		wait.Go(func() {
+			a, err := Open(t.Context(), l, keysOf(byte(1+i%2)), Options{})
+			if err != nil {
+				failed.Add(1)
+				return
+			}
+			if _, _, err := a.FirstOperator(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	if failed.Load() != 4 {
+		t.Errorf("%d of 8 noticed, want the 4 with the key that lost", failed.Load())
+	}
 }
