@@ -54,7 +54,7 @@ func (d *decision) decide(s State, now Time, c *Command) (*Event, *Refusal) {
 		d.finish()
 		return e, nil
 	}
-	if !c.Remember || c.ID == "" || !r.remembered() {
+	if !c.Remember || c.ID == "" || !r.remembered() || head.Seq == 0 { // there is no book to remember it
 		return nil, r
 	}
 	return &Event{Seq: e.Seq, Time: e.Time, Actor: e.Actor, ID: e.ID, Print: e.Print, Refused: r}, r
@@ -310,6 +310,8 @@ func (d *decision) record(w *RecordWrite) *Refusal {
 		return refuse(TooMany, "a record has at most 256 KiB")
 	case w.Delete && w.Keep:
 		return refuse(Invalid, "a record is either deleted or kept")
+	case w.Deadline < 0 || w.Deadline > MaxTime:
+		return refuse(Invalid, "a record's deadline is a time up to the year 9999")
 	}
 	for i := range d.e.Records {
 		if d.e.Records[i].Kind == w.Kind && d.e.Records[i].Key == w.Key {
@@ -336,6 +338,11 @@ func (d *decision) record(w *RecordWrite) *Refusal {
 		return nil
 	}
 	ch.Version = version + 1
+	for _, add := range w.Counters {
+		if !validName(add.Name, 32) {
+			return refuse(Invalid, "a counter has a name of 1 to 32 bytes without NUL")
+		}
+	}
 	var ok bool
 	if ch.Counters, ok = addCounters(was, w.Counters); !ok {
 		return refuse(Overflow, "a record's counter would pass 63 bits")

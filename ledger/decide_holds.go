@@ -60,8 +60,8 @@ func (d *decision) lifetime(l Lifetime) (Time, *Refusal) {
 	case l.Never:
 		return 0, nil
 	case l.At != 0:
-		if l.At <= d.now {
-			return 0, refuse(Invalid, "a hold has to expire in the future")
+		if l.At <= d.now || l.At > MaxTime {
+			return 0, refuse(Invalid, "a hold has to expire in the future, up to the year 9999")
 		}
 		return l.At, nil
 	case l.For < 0:
@@ -69,7 +69,7 @@ func (d *decision) lifetime(l Lifetime) (Time, *Refusal) {
 	case l.For == 0:
 		return d.now.Add(DefaultHoldLife), nil
 	}
-	return d.now.Add(l.For), nil
+	return min(d.now.Add(l.For), MaxTime), nil
 }
 
 func (d *decision) findHold(ref Ref) *Hold {
@@ -127,6 +127,9 @@ func (d *decision) capture(op *Capture) *Refusal {
 	}
 	if op.Text != nil && len(op.Text.Data) > MaxText {
 		return refuse(TooMany, "a capture has at most 24 KiB of free text")
+	}
+	if r := op.Usage.check(); r != nil {
+		return r
 	}
 	if id != "" && len(op.To) > 1 {
 		return refuse(Invalid, "a capture for several payees is known by the command's id")

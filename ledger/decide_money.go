@@ -48,12 +48,14 @@ func (d *decision) payee(id AccountID) (int, *Refusal) {
 }
 
 // mayspend refuses new spending from an account that is not open.
-func (d *decision) mayspend(p *payment) *Refusal {
-	a := &d.rows[p.payer]
+func (d *decision) mayspend(p *payment) *Refusal { return d.notBefore(d.named(p), StatusOpen) }
+
+// named returns the row of the account that the command named.
+func (d *decision) named(p *payment) *Account {
 	if len(p.path) > 0 {
-		a = &d.rows[p.path[0]]
+		return &d.rows[p.path[0]]
 	}
-	return d.notBefore(a, StatusOpen)
+	return &d.rows[p.payer]
 }
 
 // notBefore refuses when an account is less open than most.
@@ -177,12 +179,11 @@ func (d *decision) transfer(op *Transfer) *Refusal {
 	if r := d.match(&from, to); r != nil {
 		return r
 	}
+	most := StatusOpen
 	if op.Kind == Adjustment {
-		r = d.notBefore(&d.rows[from.payer], StatusFrozen)
-	} else {
-		r = d.mayspend(&from)
+		most = StatusFrozen
 	}
-	if r != nil {
+	if r := d.notBefore(d.named(&from), most); r != nil {
 		return r
 	}
 	p := Posting{Kind: op.Kind, From: d.rows[from.payer].ID, To: op.To, Via: from.via,
@@ -221,12 +222,20 @@ func (op *Transfer) check() *Refusal {
 		return refuse(Invalid, "a forced transfer cannot be up to an amount")
 	case op.Force && op.Text == nil:
 		return refuse(Invalid, "a forced transfer needs a reason")
-	case len(op.Usage.Category) > 64 || len(op.Usage.Unit) > 32:
-		return refuse(Invalid, "a category has at most 64 bytes, a usage unit 32")
 	case op.Text != nil && len(op.Text.Data) > MaxText:
 		return refuse(TooMany, "a transfer has at most 24 KiB of free text")
 	}
+	if r := op.Usage.check(); r != nil {
+		return r
+	}
 	return positive(op.Amount)
+}
+
+func (u *Usage) check() *Refusal {
+	if len(u.Category) > 64 || len(u.Unit) > 32 {
+		return refuse(Invalid, "a category has at most 64 bytes, a usage unit 32")
+	}
+	return nil
 }
 
 // match refuses a payment to itself or in another unit.

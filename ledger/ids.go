@@ -52,10 +52,13 @@ func (id AccountID) IsSystem() bool {
 	return binary.BigEndian.Uint32(id[:]) == 0 && !id.IsZero()
 }
 
-// System returns what a system account's id spells.
+// System returns what a system account's id spells. The role is 0 if it spells
+// none: no two ids name one account.
 func (id AccountID) System() (book BookID, unit uint32, role Role) {
-	return BookID(binary.BigEndian.Uint32(id[4:])), binary.BigEndian.Uint32(id[8:]),
-		Role(binary.BigEndian.Uint32(id[12:]))
+	if n := binary.BigEndian.Uint32(id[12:]); n <= uint32(Fees) {
+		role = Role(n)
+	}
+	return BookID(binary.BigEndian.Uint32(id[4:])), binary.BigEndian.Uint32(id[8:]), role
 }
 
 // IsZero reports whether id names no account.
@@ -104,8 +107,7 @@ type Ref [16]byte
 func RefOf(tenant TenantID, id string) (r Ref) {
 	var buf [4 + MaxID]byte
 	binary.BigEndian.PutUint32(buf[:], uint32(tenant))
-	n := 4 + copy(buf[4:], id)
-	sum := sha256.Sum256(buf[:n])
+	sum := sha256.Sum256(append(buf[:4], id...))
 	copy(r[:], sum[:])
 	return r
 }
@@ -118,6 +120,9 @@ type Time int64
 
 // TimeOf returns t as a Time, rounded down.
 func TimeOf(t time.Time) Time { return Time(t.UnixMicro()) }
+
+// MaxTime is the last that RFC 3339 can write: the end of the year 9999.
+const MaxTime Time = 253402300799_999999
 
 // Std returns t as the standard library has it, in UTC.
 func (t Time) Std() time.Time { return time.UnixMicro(int64(t)).UTC() }

@@ -131,10 +131,12 @@ func (w *RecordWrite) appendPrint(b []byte) []byte {
 	if len(w.Data) <= inlineRecord {
 		b = appendString(b, w.Data)
 	}
+	b = binary.AppendUvarint(b, uint64(len(w.Index)))
 	for _, x := range sortedIndex(w.Index) {
 		b = appendString(b, x.Name)
 		b = appendString(b, x.Value)
 	}
+	b = binary.AppendUvarint(b, uint64(len(w.Counters)))
 	for _, c := range w.Counters {
 		b = appendString(b, c.Name)
 		b = money.New(c.Value).AppendVarint(b)

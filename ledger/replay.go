@@ -50,16 +50,50 @@ func (r *Replay) Promise(e *Event) error {
 		if p.Forced || p.Kind == Capturing {
 			continue // a forced one may; a capture takes what was set aside
 		}
-		if a := r.Accounts[p.From]; a.Mode == Own && a.Spendable().Sign() < 0 {
-			return fmt.Errorf("event %d leaves account %v with %v steps to spend", e.Seq, a.ID, a.Spendable())
+		if err := r.promise(e, p.From, p.Via, p.Kind != Refunding); err != nil {
+			return err
 		}
 	}
 	for i := range e.Holds {
-		if a := r.Accounts[e.Holds[i].Account]; e.Holds[i].Act == HoldPlaced && a.Spendable().Sign() < 0 {
-			return fmt.Errorf("event %d sets aside what account %v does not have", e.Seq, a.ID)
+		if h := &e.Holds[i]; h.Act == HoldPlaced || h.Act == HoldRaised {
+			if err := r.promise(e, h.Account, h.Via, true); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// promise reports an account that has less than nothing to spend, or a cap on
+// the way to it that is passed, unless the event has forced that too.
+func (r *Replay) promise(e *Event, payer, via AccountID, spends bool) error {
+	if a := r.Account(payer); a.Mode == Own && a.Spendable().Sign() < 0 && !e.forces(payer) {
+		return fmt.Errorf("event %d leaves account %v with %v steps to spend", e.Seq, a.ID, a.Spendable())
+	}
+	for id := via; spends && !id.IsZero() && id != payer; {
+		a := r.Account(id)
+		if a.HasCap && a.Room().Sign() < 0 && !e.forces(id) && !e.forces(payer) {
+			return fmt.Errorf("event %d leaves account %v %v steps below its cap", e.Seq, a.ID, a.Room())
+		}
+		id = a.Parent
+	}
+	return nil
+}
+
+// forces reports whether the event has forced an account below what the rules
+// allow, or made the rule narrower after it was kept.
+func (e *Event) forces(id AccountID) bool {
+	for i := range e.Transfers {
+		if p := &e.Transfers[i]; p.Forced && p.From == id {
+			return true
+		}
+	}
+	for i := range e.Set {
+		if s := &e.Set[i]; s.Account == id && (s.Forced || s.HasCap) {
+			return true
+		}
+	}
+	return false
 }
 
 // Sums returns the sum of every unit over all accounts with money: zero, if the

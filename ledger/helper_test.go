@@ -1,0 +1,264 @@
+package ledger_test
+
+import (
+	"bytes"
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"saldo/ledger"
+	"saldo/money"
+)
+
+// The accounts of the tests: a letter is a root, the letters after it are below.
+var (
+	cash    = ledger.SystemID(1, 0, ledger.Cash)
+	revenue = ledger.SystemID(1, 0, ledger.Revenue)
+	sms     = money.Unit{Code: "SMS", Kind: money.Credit}
+	noon    = ledger.TimeOf(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC))
+)
+
+func acc(name string) (id ledger.AccountID) {
+	id[0] = 0xac
+	copy(id[1:], name)
+	return id
+}
+
+func amt(n int64) *money.Amount { a := money.New(n); return &a }
+
+func txt(s string) *ledger.Text { return &ledger.Text{Data: []byte(s)} }
+
+// pow2 returns 2^n + add.
+func pow2(n int, add int64) money.Amount {
+	a := money.FromParts(0, 1<<min(n, 63))
+	if n > 63 {
+		a = money.FromParts(1<<(n-64), 0)
+	}
+	a, _ = a.Add(money.New(add))
+	return a
+}
+
+func own(name string) *ledger.OpenAccount {
+	op := &ledger.OpenAccount{ID: acc(name), Mode: ledger.Own}
+	if len(name) == 1 {
+		op.Unit = "USD"
+	} else {
+		op.Parent = acc(name[:len(name)-1])
+	}
+	return op
+}
+
+func drawing(name string) *ledger.OpenAccount {
+	return &ledger.OpenAccount{ID: acc(name), Parent: acc(name[:len(name)-1]), Mode: ledger.Drawing}
+}
+
+func capped(name string, limit int64) *ledger.OpenAccount {
+	op := drawing(name)
+	op.Cap = amt(limit)
+	return op
+}
+
+func topup(to string, n int64) *ledger.Transfer {
+	return &ledger.Transfer{Kind: ledger.TopUp, From: cash, To: acc(to), Amount: money.New(n)}
+}
+
+func charge(from string, n int64) *ledger.Transfer {
+	return &ledger.Transfer{Kind: ledger.Charge, From: acc(from), To: revenue, Amount: money.New(n)}
+}
+
+func forced(op *ledger.Transfer) *ledger.Transfer {
+	op.Force, op.Text = true, txt("chargeback")
+	return op
+}
+
+func upTo(op *ledger.Transfer) *ledger.Transfer { op.UpTo = true; return op }
+
+func named(id string, op *ledger.Transfer) *ledger.Transfer { op.ID = id; return op }
+
+func refund(of string, n int64) *ledger.Refund {
+	if n == 0 {
+		return &ledger.Refund{Of: of}
+	}
+	return &ledger.Refund{Of: of, Amount: amt(n)}
+}
+
+func hold(id, account string, n int64) *ledger.PlaceHold {
+	return &ledger.PlaceHold{ID: id, Account: acc(account), Amount: money.New(n)}
+}
+
+func capture(hold string, n int64) *ledger.Capture {
+	if n == 0 {
+		return &ledger.Capture{Hold: hold}
+	}
+	return &ledger.Capture{Hold: hold, To: []ledger.Payee{{To: revenue, Amount: money.New(n)}}}
+}
+
+func final(op *ledger.Capture) *ledger.Capture { op.Final = true; return op }
+
+func raise(hold string, n int64) *ledger.Raise {
+	return &ledger.Raise{Hold: hold, Amount: money.New(n)}
+}
+
+func limit(name string, n int64) *ledger.SetAccount {
+	return &ledger.SetAccount{Account: acc(name), Limit: amt(n)}
+}
+
+func status(name string, st ledger.Status) *ledger.SetAccount {
+	return &ledger.SetAccount{Account: acc(name), Status: &st}
+}
+
+// A desk decides commands one after the other against a Replay, as the commit
+// loop does, and checks of each event what holds for every event: it survives
+// its encoding, it follows, units sum to zero, and nothing is overspent.
+type desk struct {
+	testing.TB
+	*ledger.Replay
+	now    ledger.Time
+	events []*ledger.Event
+}
+
+// newDesk opens book 1 of tenant 1 with the units USD and SMS.
+func newDesk(t testing.TB, ops ...ledger.Op) *desk {
+	d := &desk{TB: t, Replay: ledger.NewReplay(1), now: noon}
+	d.do(append([]ledger.Op{&ledger.OpenBook{}, &ledger.AddUnit{Unit: usd}, &ledger.AddUnit{Unit: sms}}, ops...)...)
+	return d
+}
+
+// post decides a command at the desk's time, after what is due then.
+func (d *desk) post(c *ledger.Command) (*ledger.Event, *ledger.Refusal) {
+	d.Helper()
+	if due := d.NextDue(); due != 0 && due <= d.now {
+		d.lapse()
+	}
+	if c.Tenant == 0 {
+		c.Tenant = 1
+	}
+	c.Book = 1
+	e, r := ledger.Decide(d, d.now, c)
+	if e != nil {
+		d.fold(e)
+	}
+	return e, r
+}
+
+func (d *desk) lapse() {
+	d.Helper()
+	var refs []ledger.Ref
+	for _, ref := range slices.SortedFunc(maps.Keys(d.Holds), func(a, b ledger.Ref) int { return bytes.Compare(a[:], b[:]) }) {
+		if h := d.Holds[ref]; h.State == ledger.HoldOpen && !h.OpenAt(d.now) {
+			refs = append(refs, ref)
+		}
+	}
+	e, r := ledger.Decide(d, d.now, &ledger.Command{Tenant: 1, Book: 1, Ops: []ledger.Op{&ledger.Expire{Holds: refs}}})
+	if r != nil {
+		d.Fatalf("what is due does not expire: %+v", r)
+	}
+	d.fold(e)
+}
+
+func (d *desk) fold(e *ledger.Event) {
+	d.Helper()
+	b := e.AppendBinary(nil, 1)
+	read, err := ledger.DecodeEvent(b, 1)
+	if err != nil {
+		d.Fatalf("an event that was decided cannot be read: %v\n%+v", err, e)
+	}
+	if diff := differ(e, read); diff != "" {
+		d.Fatalf("an event reads otherwise than it was written (-written +read):\n%s", diff)
+	}
+	if err := d.Add(read, b); err != nil {
+		d.Fatal(err)
+	}
+	if err := d.Promise(read); err != nil {
+		d.Fatal(err)
+	}
+	sums, err := d.Sums()
+	if err != nil {
+		d.Fatal(err)
+	}
+	for unit, sum := range sums {
+		if !sum.IsZero() {
+			d.Fatalf("after event %d unit %d sums to %v", e.Seq, unit, sum)
+		}
+	}
+	for n := range read.Transfers {
+		d.SetPast(read.TransferID(n), read, n)
+	}
+	d.events = append(d.events, read)
+}
+
+// differ says how two events differ, but for what stands beside them.
+func differ(written, read *ledger.Event) string {
+	e := *written
+	e.Beside = read.Beside
+	if reflect.DeepEqual(&e, read) {
+		return ""
+	}
+	return cmp.Diff(&e, read, cmpopts.EquateComparable(money.Amount{})) + " or nil is empty"
+}
+
+// do posts operations that take effect.
+func (d *desk) do(ops ...ledger.Op) *ledger.Event {
+	d.Helper()
+	return d.as("", ops...)
+}
+
+// as posts operations that take effect under an id.
+func (d *desk) as(id string, ops ...ledger.Op) *ledger.Event {
+	d.Helper()
+	e, r := d.post(&ledger.Command{ID: id, Ops: ops})
+	if r != nil {
+		d.Fatalf("refused: %+v", *r)
+	}
+	return e
+}
+
+// no posts operations that are refused, and wants nothing to come of it.
+func (d *desk) no(want ledger.Code, ops ...ledger.Op) ledger.Refusal {
+	d.Helper()
+	return d.refused(want, &ledger.Command{Ops: ops})
+}
+
+func (d *desk) refused(want ledger.Code, c *ledger.Command) ledger.Refusal {
+	d.Helper()
+	e, r := d.post(c)
+	if r == nil || r.Code != want {
+		d.Fatalf("refusal %+v (event %+v), want %v", r, e, want)
+	}
+	if e != nil && e.Refused != r {
+		d.Fatalf("a refused command has an event that took effect: %+v", e)
+	}
+	return *r
+}
+
+// short wants a refusal for funds, and who refused how much of what there was.
+func (d *desk) short(account string, by ledger.Limit, required, spendable int64, ops ...ledger.Op) {
+	d.Helper()
+	got := d.no(ledger.Insufficient, ops...)
+	if got.Account != acc(account) || got.By != by || got.Required != money.New(required) || got.Spendable != money.New(spendable) {
+		d.Errorf("refused by %s's %v: %v required, %v spendable; want %s's %v: %d, %d", string(got.Account[1:3]), got.By, got.Required, got.Spendable,
+			account, by, required, spendable)
+	}
+}
+
+// has wants an account's posted and held amounts.
+func (d *desk) has(name string, posted, held int64) {
+	d.Helper()
+	d.sum(acc(name), posted, held)
+}
+
+func (d *desk) sum(id ledger.AccountID, posted, held int64) {
+	d.Helper()
+	var a ledger.Account
+	if row := d.Account(id); row != nil {
+		a = *row
+	}
+	if a.Posted != money.New(posted) || a.Held != money.New(held) {
+		d.Errorf("account %v has %v posted, %v held; want %d, %d", id, a.Posted, a.Held, posted, held)
+	}
+}
