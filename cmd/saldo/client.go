@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"saldo/dialect/native"
+)
+
+// An asker asks a server, in the name of one command.
+type asker struct {
+	*native.Client
+	app      *app
+	replayed bool // the last answer was one given before
+}
+
+// RoundTrip notes whether an answer was given before, which stands in a header.
+func (s *asker) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	s.replayed = err == nil && resp.Header.Get("Idempotent-Replayed") == "true"
+	return resp, err
+}
+
+func (a *app) asker() (*asker, error) {
+	c, err := a.connect()
+	if err != nil {
+		return nil, err
+	}
+	c.Tenant = firstOf(a.to.tenant, a.getenv("SALDO_TENANT"))
+	s := &asker{Client: c, app: a}
+	c.HTTP = &http.Client{Transport: s, Timeout: 2 * time.Minute}
+	return s, nil
+}
+
+// get asks for data.
+func (s *asker) get(ctx context.Context, path string, query url.Values) (json.RawMessage, error) {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return s.call(ctx, http.MethodGet, path, nil)
+}
+
+// call asks, and returns the answer's data.
+func (s *asker) call(ctx context.Context, method, path string, body any) (json.RawMessage, error) {
+	var data json.RawMessage
+	if err := s.Do(ctx, method, path, body, &data); err != nil {
+		return nil, s.explained(err)
+	}
+	return data, nil
+}
+
+// explained says of a server that cannot be reached what to do.
+func (s *asker) explained(err error) error {
+	var e *url.Error
+	if errors.As(err, &e) {
+		return fmt.Errorf("%s cannot be reached (is the server running? saldo serve, saldo demo): %w", s.URL, err)
+	}
+	return err
+}
+
+// list asks for the pages of a list until there are most items; 0: all.
+func (s *asker) list(ctx context.Context, path string, query url.Values, most int) (json.RawMessage, error) {
+	if query == nil {
+		query = url.Values{}
+	}
+	items := []json.RawMessage{}
+	for {
+		size := 1000
+		if most > 0 {
+			size = min(size, most-len(items))
+		}
+		if query.Get("limit") != "none" {
+			query.Set("limit", fmt.Sprint(size))
+		}
+		var page struct {
+			Items []json.RawMessage `json:"items"`
+			Next  string            `json:"next"`
+		}
+		data, err := s.get(ctx, path, query)
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(data, &page); err != nil {
+			return nil, err
+		}
+		items = append(items, page.Items...)
+		if page.Next == "" || most > 0 && len(items) >= most {
+			return json.Marshal(items)
+		}
+		query.Set("cursor", page.Next)
+	}
+}
+
+// account returns the path of what a word names: an id or, of accounts, the
+// exact name of one.
+func (s *asker) account(ctx context.Context, word string) (string, error) {
+	if isAccountID(word) {
+		return word, nil
+	}
+	found, err := s.list(ctx, "/v1/search", url.Values{"q": {word}}, 100)
+	if err != nil {
+		return "", err
+	}
+	rows, err := asObjects(found)
+	if err != nil {
+		return "", err
+	}
+	var ids []string
+	for _, o := range rows {
+		if strings.EqualFold(field(o, "name"), word) {
+			ids = append(ids, field(o, "id"))
+		}
+	}
+	switch len(ids) {
+	case 1:
+		return ids[0], nil
+	case 0:
+		return "", &native.Error{Status: 404, Code: native.CodeNotFound, Message: fmt.Sprintf("no account has the id or the name %q; saldo account search finds parts of names", word)}
+	}
+	return "", usagef("several accounts have the name %q; use an id: %s", word, strings.Join(ids, ", "))
+}
+
+func isAccountID(s string) bool {
+	if strings.HasPrefix(s, "@") || len(s) == 34 && strings.HasPrefix(s, "AC") {
+		return true
+	}
+	_, err := uuid.Parse(s)
+	return err == nil
+}
+
+// newID makes the id of a command that was given none.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// fieldsOf adds what was given by flag to a body.
+func fieldsOf(c *cobra.Command, body object, flags ...string) {
+	for _, name := range flags {
+		f := c.Flags().Lookup(name)
+		if f == nil || !f.Changed {
+			continue
+		}
+		key := strings.ReplaceAll(name, "-", "_")
+		switch f.Value.Type() {
+		case "bool":
+			body[key] = f.Value.String() == "true"
+		case "stringSlice":
+			body[key], _ = c.Flags().GetStringSlice(name)
+		case "int":
+			body[key], _ = c.Flags().GetInt(name)
+		default:
+			body[key] = f.Value.String()
+		}
+	}
+}
+
+// metadata reads --metadata: a JSON object, or KEY=VALUE.
+func metadata(c *cobra.Command, body object) error {
+	pairs, err := c.Flags().GetStringArray("metadata")
+	if err != nil || len(pairs) == 0 {
+		return nil
+	}
+	m := object{}
+	for _, p := range pairs {
+		if strings.HasPrefix(strings.TrimSpace(p), "{") {
+			if err := json.Unmarshal([]byte(p), &m); err != nil {
+				return usagef("--metadata: %v", err)
+			}
+			continue
+		}
+		k, v, ok := strings.Cut(p, "=")
+		if !ok {
+			return usagef("--metadata %s: write KEY=VALUE, or a JSON object", p)
+		}
+		m[k] = v
+	}
+	body["metadata"] = m
+	return nil
+}
+
+// confirm asks a person on a terminal whether to go on. Where nobody can be
+// asked, the command itself was the answer.
+func (a *app) confirm(yes bool, format string, args ...any) error {
+	if yes || a.noInput || !isTerminal(a.stdin) {
+		return nil
+	}
+	fmt.Fprintf(a.stderr, format+" [y/N] ", args...)
+	line, err := bufio.NewReader(a.stdin).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
+		return errors.New("nothing was done")
+	}
+	return nil
+}

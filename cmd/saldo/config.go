@@ -1,0 +1,436 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/knadh/koanf/parsers/toml/v2"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+)
+
+// A config is what a server is told: flags over environment over the file over
+// defaults.
+type config struct {
+	Data                 string
+	Listen               string
+	AdminListen          string
+	TLSCert, TLSKey      string
+	PlaintextBehindProxy bool
+	TrustedProxies       []netip.Prefix
+	MasterKey            string // secret
+	MasterKeyFile        string
+	LogFormat            string // auto, text, json
+	LogLevel             string
+	Cache                int64 // bytes
+	DiskReserve          int64 // bytes
+	Memory               int64 // bytes
+	Rate                 int64 // requests a minute
+	Drain                time.Duration
+	WriteContext         bool
+
+	File string            // the file that was read; "": none
+	from map[string]string // where each setting came from
+	k    *koanf.Koanf
+}
+
+// A kind says how a setting is read.
+type kind uint8
+
+const (
+	kindText kind = iota
+	kindYesNo
+	kindDuration
+	kindSize
+	kindList
+)
+
+// A setting is one thing that a server can be told: --key, SALDO_KEY, key in
+// the file.
+type setting struct {
+	key    string
+	kind   kind
+	value  string // by default
+	usage  string
+	secret bool // no flag takes it, and it is not shown
+}
+
+// settings is everything that a server can be told.
+var settings = []setting{
+	{"data", kindText, "", "directory of the books (default: $XDG_STATE_HOME/saldo)", false},
+	{"listen", kindText, "127.0.0.1:7400", "address to listen on", false},
+	{"admin-listen", kindText, "", "another address for metrics, backups and tenants; the first one then has none of them", false},
+	{"tls-cert", kindText, "", "file of the TLS certificate chain, PEM; read again on SIGHUP", false},
+	{"tls-key", kindText, "", "file of the certificate's key, PEM", false},
+	{"plaintext-behind-proxy", kindYesNo, "false", "listen beyond loopback without TLS, because a proxy before the server speaks it", false},
+	{"trusted-proxies", kindList, "", "addresses and ranges whose X-Forwarded-For is believed", false},
+	{"master-key", kindText, "", "the master keys themselves, as the file has them, a comma for each line's end", true},
+	{"master-key-file", kindText, "", "file of the master keys (default: master.key in the data directory)", false},
+	{"log-format", kindText, "auto", "auto (text on a terminal), text or json", false},
+	{"log-level", kindText, "info", "debug, info, warn or error", false},
+	{"cache", kindSize, "64MB", "memory for blocks that were read from the disk", false},
+	{"disk-reserve", kindSize, "256MB", "room on the disk that writes leave alone", false},
+	{"memory", kindSize, "384MB", "what the garbage collector tries to keep the process below; 0: it does not (GOMEMLIMIT wins)", false},
+	{"rate", kindSize, "1200000", "requests a minute that one credential may make; 0: no bound", false},
+	{"drain", kindDuration, "15s", "how long requests may take to finish when the server is told to stop", false},
+	{"write-context", kindYesNo, "true", "write a context, so that the other commands find this server", false},
+}
+
+func (s *setting) env() string {
+	return "SALDO_" + strings.ToUpper(strings.ReplaceAll(s.key, "-", "_"))
+}
+
+// configFlags adds the flags of settings to a command.
+func configFlags(f *pflag.FlagSet, but ...string) {
+	f.String("config", "", "file of settings, TOML (default: $XDG_CONFIG_HOME/saldo/saldo.toml, /etc/saldo/saldo.toml)")
+	for _, s := range settings {
+		switch {
+		case s.secret, slices.Contains(but, s.key):
+		case s.kind == kindYesNo:
+			f.Bool(s.key, s.value == "true", s.usage)
+		case s.kind == kindList:
+			f.StringSlice(s.key, nil, s.usage)
+		default:
+			f.String(s.key, s.value, s.usage)
+		}
+	}
+}
+
+// fixed is a koanf provider of a map.
+type fixed map[string]any
+
+func (f fixed) Read() (map[string]any, error) { return f, nil }
+func (f fixed) ReadBytes() ([]byte, error)    { return nil, errors.New("not bytes") }
+
+// readConfig reads the settings from everywhere and checks them.
+func readConfig(getenv func(string) string, flags *pflag.FlagSet) (*config, error) {
+	c := &config{k: koanf.New("."), from: map[string]string{}}
+	layers := []struct {
+		name string
+		load func() (koanf.Provider, error)
+	}{
+		{"default", func() (koanf.Provider, error) { return defaults(getenv), nil }},
+		{"file", func() (koanf.Provider, error) { return c.readFile(getenv, flags) }},
+		{"environment", func() (koanf.Provider, error) { return environment(getenv) }},
+		{"flag", func() (koanf.Provider, error) {
+			return posflag.ProviderWithFlag(flags, ".", c.k, changed(flags)), nil
+		}},
+	}
+	for _, layer := range layers {
+		p, err := layer.load()
+		if err != nil {
+			return nil, err
+		}
+		given := koanf.New(".")
+		if err := given.Load(p, nil); err != nil {
+			return nil, fmt.Errorf("settings by %s: %w", layer.name, err)
+		}
+		for _, key := range given.Keys() {
+			c.from[key] = layer.name
+		}
+		if err := c.k.Merge(given); err != nil {
+			return nil, err
+		}
+	}
+	return c, c.fill()
+}
+
+func defaults(getenv func(string) string) koanf.Provider {
+	m := fixed{}
+	for _, s := range settings {
+		m[s.key] = s.value
+	}
+	m["data"] = firstOf(getenv("STATE_DIRECTORY"), filepath.Join(xdg(getenv, "XDG_STATE_HOME", ".local/state"), "saldo"))
+	return m
+}
+
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+// xdg returns one of the XDG base directories.
+func xdg(getenv func(string) string, name, below string) string {
+	return firstOf(getenv(name), filepath.Join(firstOf(getenv("HOME"), "."), below))
+}
+
+// changed gives the flags that stand on the command line and are settings.
+func changed(flags *pflag.FlagSet) func(*pflag.Flag) (string, any) {
+	return func(f *pflag.Flag) (string, any) {
+		if !f.Changed || !slices.ContainsFunc(settings, func(s setting) bool { return s.key == f.Name }) {
+			return "", nil
+		}
+		return f.Name, posflag.FlagVal(flags, f)
+	}
+}
+
+// environment gives SALDO_X, or what the file says that SALDO_X_FILE names.
+func environment(getenv func(string) string) (koanf.Provider, error) {
+	var given []string
+	for _, s := range settings {
+		value, file := getenv(s.env()), getenv(s.env()+"_FILE")
+		if s.key == "master-key" { // master-key-file is a setting itself, and no twin
+			file = ""
+		}
+		if file != "" {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				return nil, fmt.Errorf("%s_FILE: %w", s.env(), err)
+			}
+			value = strings.TrimRight(string(b), "\r\n")
+		}
+		if value != "" {
+			given = append(given, s.env()+"="+value)
+		}
+	}
+	return env.Provider("", env.Opt{Prefix: "SALDO_", EnvironFunc: func() []string { return given },
+		TransformFunc: func(k, v string) (string, any) {
+			return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(k, "SALDO_")), "_", "-"), v
+		}}), nil
+}
+
+// readFile reads the one file of settings, if there is one.
+func (c *config) readFile(getenv func(string) string, flags *pflag.FlagSet) (koanf.Provider, error) {
+	named := getenv("SALDO_CONFIG")
+	if f := flags.Lookup("config"); f != nil && f.Changed {
+		named = f.Value.String()
+	}
+	places := []string{named}
+	if named == "" {
+		places = []string{filepath.Join(xdg(getenv, "XDG_CONFIG_HOME", ".config"), "saldo", "saldo.toml"), "/etc/saldo/saldo.toml"}
+	}
+	for _, place := range places {
+		b, err := os.ReadFile(place)
+		if errors.Is(err, fs.ErrNotExist) && named == "" {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the file of settings: %w", err)
+		}
+		c.File = place
+		m, err := toml.Parser().Unmarshal(b)
+		if err != nil {
+			var at interface{ Position() (row, column int) }
+			if errors.As(err, &at) {
+				row, column := at.Position()
+				return nil, fmt.Errorf("%s:%d:%d: %w", place, row, column, err)
+			}
+			return nil, fmt.Errorf("%s: %w", place, err)
+		}
+		return fixed(m), knownKeys(place, string(b), m)
+	}
+	return fixed{}, nil
+}
+
+// knownKeys refuses a key of the file that is no setting.
+func knownKeys(file, content string, m map[string]any) error {
+	for key := range m {
+		if slices.ContainsFunc(settings, func(s setting) bool { return s.key == key }) {
+			continue
+		}
+		place := file
+		for i, line := range strings.Split(content, "\n") {
+			line = strings.TrimLeft(line, " \t[\"'")
+			if rest, ok := strings.CutPrefix(line, key); ok && strings.IndexAny(rest, " \t=.]\"'") == 0 {
+				place += ":" + strconv.Itoa(i+1)
+				break
+			}
+		}
+		hint := ""
+		if s := nearest(key); s != "" {
+			hint = "; did you mean " + s + "?"
+		}
+		return fmt.Errorf("%s: there is no setting %q%s ('saldo config list' has them all)", place, key, hint)
+	}
+	return nil
+}
+
+// nearest returns the setting that begins or ends as a key does, or has its letters.
+func nearest(key string) string {
+	plain := strings.NewReplacer("_", "-", ".", "-").Replace(strings.ToLower(key))
+	for _, s := range settings {
+		if s.key == plain || strings.ReplaceAll(s.key, "-", "") == strings.ReplaceAll(plain, "-", "") {
+			return s.key
+		}
+	}
+	for _, s := range settings {
+		if len(plain) > 2 && (strings.HasPrefix(s.key, plain) || strings.HasPrefix(plain, s.key)) {
+			return s.key
+		}
+	}
+	return ""
+}
+
+// fill reads the typed fields out of what was loaded, and checks them.
+func (c *config) fill() error {
+	r := reader{c: c}
+	c.Data = r.text("data")
+	c.Listen = r.address("listen")
+	c.AdminListen = r.address("admin-listen")
+	c.TLSCert, c.TLSKey = r.text("tls-cert"), r.text("tls-key")
+	c.PlaintextBehindProxy = r.yesNo("plaintext-behind-proxy")
+	c.TrustedProxies = r.prefixes("trusted-proxies")
+	c.MasterKey, c.MasterKeyFile = r.text("master-key"), r.text("master-key-file")
+	c.LogFormat = r.oneOf("log-format", "auto", "text", "json")
+	c.LogLevel = r.oneOf("log-level", "debug", "info", "warn", "error")
+	c.Cache, c.DiskReserve, c.Memory = r.size("cache"), r.size("disk-reserve"), r.size("memory")
+	c.Rate = r.size("rate")
+	c.Drain = r.duration("drain")
+	c.WriteContext = r.yesNo("write-context")
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		r.fail("tls-cert", "and tls-key belong together: give both or none")
+	}
+	for _, key := range []string{"listen", "admin-listen"} {
+		address := c.k.String(key)
+		if address != "" && r.err == nil && !isLoopback(address) && c.TLSCert == "" && !c.PlaintextBehindProxy {
+			r.fail(key, "is %s, beyond loopback, without TLS: credentials could be read on the way. Give tls-cert and tls-key, "+
+				"or plaintext-behind-proxy if a proxy before this server speaks TLS", address)
+		}
+	}
+	return r.err
+}
+
+// isLoopback reports whether only this machine can reach an address.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+// A reader reads settings one by one and keeps the first error.
+type reader struct {
+	c   *config
+	err error
+}
+
+func (r *reader) fail(key, format string, args ...any) {
+	if r.err != nil {
+		return
+	}
+	from := r.c.from[key]
+	if from == "file" {
+		from = r.c.File
+	}
+	r.err = usagef("setting %s (by %s) %s", key, from, fmt.Sprintf(format, args...))
+}
+
+func (r *reader) text(key string) string {
+	v := r.c.k.Get(key)
+	s, ok := v.(string)
+	if !ok {
+		r.fail(key, "has to be text in quotes, not %v", v)
+	}
+	return s
+}
+
+func (r *reader) oneOf(key string, words ...string) string {
+	s := r.text(key)
+	if !slices.Contains(words, s) {
+		r.fail(key, "is %q; it has to be one of %s", s, strings.Join(words, ", "))
+	}
+	return s
+}
+
+func (r *reader) address(key string) string {
+	s := r.text(key)
+	if s == "" {
+		return ""
+	}
+	if _, port, err := net.SplitHostPort(s); err != nil || port == "" {
+		r.fail(key, "is %q; write HOST:PORT, or :PORT for every address of the machine", s)
+	}
+	return s
+}
+
+func (r *reader) yesNo(key string) bool {
+	switch v := r.c.k.Get(key).(type) {
+	case bool:
+		return v
+	case string:
+		if b, err := strconv.ParseBool(v); err == nil {
+			return b
+		}
+	}
+	r.fail(key, "has to be true or false, not %v", r.c.k.Get(key))
+	return false
+}
+
+func (r *reader) duration(key string) time.Duration {
+	s := r.text(key)
+	d, err := time.ParseDuration(s)
+	if r.err == nil && (err != nil || d < 0) {
+		r.fail(key, "is %q; write a time as 15s or 2m", s)
+	}
+	return d
+}
+
+// size reads bytes: 256MB is 256 times 2^20.
+func (r *reader) size(key string) int64 {
+	if n, ok := r.c.k.Get(key).(int64); ok && n >= 0 {
+		return n
+	}
+	s := r.text(key)
+	n, err := parseSize(s)
+	if err != nil {
+		r.fail(key, "is %q; write bytes, or a size as 256MB or 2GB", s)
+	}
+	return n
+}
+
+func parseSize(s string) (int64, error) {
+	digits := strings.TrimRight(s, "KMGTBkmgtbi")
+	shift, ok := map[string]int{"": 0, "B": 0, "K": 10, "KB": 10, "M": 20, "MB": 20, "G": 30, "GB": 30, "T": 40, "TB": 40,
+		"KIB": 10, "MIB": 20, "GIB": 30, "TIB": 40}[strings.ToUpper(s[len(digits):])]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || !ok || n < 0 || n > 1<<62>>shift {
+		return 0, errors.New("not a size")
+	}
+	return n << shift, nil
+}
+
+func (r *reader) prefixes(key string) (ps []netip.Prefix) {
+	var texts []string
+	switch v := r.c.k.Get(key).(type) {
+	case string:
+		texts = strings.FieldsFunc(v, func(c rune) bool { return c == ',' || c == ' ' })
+	case []string:
+		texts = v
+	case []any:
+		for _, t := range v {
+			texts = append(texts, fmt.Sprint(t))
+		}
+	default:
+		r.fail(key, "has to be a list of addresses, not %v", v)
+	}
+	for _, t := range texts {
+		p, err := netip.ParsePrefix(t)
+		if err != nil {
+			a, err := netip.ParseAddr(t)
+			if err != nil {
+				r.fail(key, "has %q, which is neither an address nor a range as 10.0.0.0/8", t)
+				return nil
+			}
+			p = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
+		}
+		ps = append(ps, p.Masked())
+	}
+	return ps
+}

@@ -1,0 +1,155 @@
+// Command saldo keeps prepaid balances and answers "how much is left?": a
+// server, and the commands that ask it.
+//
+// What always holds: data goes to stdout and everything else to stderr; no flag
+// takes a secret; whatever moves money has an id, which is printed, and repeating
+// the command under it moves nothing twice; the exit codes are those of [exitCode].
+//
+// The files: main.go has the tree of commands, config.go is the one place that
+// reads flags, environment and files. node.go and serve.go are the server,
+// demo.go is a server with sample accounts. client.go and output.go are what
+// the commands share that ask a server; each of these has a file named after
+// its noun.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the program: it returns the exit code.
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.command()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	ran, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	code := exitCode(err)
+	var quiet silent
+	if !errors.As(err, &quiet) {
+		fmt.Fprintln(stderr, "saldo: "+explain(err))
+		if code == exitUsage && ran != nil {
+			fmt.Fprintf(stderr, "Try '%s --help'.\n", ran.CommandPath())
+		}
+	}
+	return code
+}
+
+// An app is one run of the program: what it was given, and the flags that every
+// command has.
+type app struct {
+	getenv         func(string) string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	output  string // table, json, yaml, csv; "": table
+	fields  []string
+	jq      string
+	noInput bool
+	to      connection
+}
+
+const exitHelp = `Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused (funds, state, conflict),
+4 not authorized, 5 worth a retry.`
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "saldo",
+		Short: "Keep prepaid balances, and answer how much is left",
+		Long: `Saldo keeps prepaid balances and answers "how much is left?".
+
+  saldo demo                                   try it: a server with sample accounts
+  saldo serve --data DIR                       run a server
+  saldo account create --unit USD --name Ann   open an account
+  saldo topup ACCOUNT 20.00                    money in
+  saldo charge ACCOUNT 0.35                    money out, never below what there is
+  saldo balance ACCOUNT                        what is left
+  saldo verify --data DIR                      prove the books
+
+` + exitHelp,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%v", err) })
+	root.SuggestionsMinimumDistance = 2
+	a.globalFlags(root)
+	root.AddGroup(
+		&cobra.Group{ID: "server", Title: "Servers and their data:"},
+		&cobra.Group{ID: "money", Title: "Money:"},
+		&cobra.Group{ID: "things", Title: "Accounts and access:"})
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add("server", a.serveCommand(), a.demoCommand(), a.configCommand(), a.contextCommand(), a.versionCommand())
+	add("money", a.balanceCommand(), a.topUpCommand(), a.chargeCommand(), a.adjustCommand(), a.holdCommand(), a.transferCommand(),
+		a.statementCommand(), a.eventsCommand())
+	add("things", a.accountCommand(), a.unitCommand(), a.keyCommand(), a.tenantCommand(), a.bookCommand(), a.eraseCommand())
+	needArguments(root)
+	return root
+}
+
+// needArguments makes every command that has neither a say about its arguments
+// nor something to do by itself refuse what it does not know, with suggestions.
+func needArguments(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		needArguments(sub)
+	}
+	if c.Args == nil && c.Runnable() {
+		c.Args = cobra.NoArgs
+	}
+	if c.HasSubCommands() && !c.Runnable() && c.HasParent() {
+		c.SuggestionsMinimumDistance = 2
+		c.Args = func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q for %q%s", args[0], c.CommandPath(), suggestions(c, args[0]))
+			}
+			return nil
+		}
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				var own *usageError
+				if errors.As(err, &own) {
+					return err
+				}
+				return usagef("%v", err)
+			}
+			return nil
+		}
+	}
+}
+
+func suggestions(c *cobra.Command, typed string) string {
+	text := ""
+	for _, s := range c.SuggestionsFor(typed) {
+		text += "\n\t" + s
+	}
+	if text != "" {
+		text = "\n\nDid you mean this?" + text + "\n"
+	}
+	return text
+}

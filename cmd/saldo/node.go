@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"saldo/auth"
+	"saldo/dialect"
+	"saldo/dialect/native"
+	"saldo/ledger"
+	"saldo/store/embedded"
+)
+
+// tokenFile is the name of the file, in the data directory, that has the token
+// of the first operator.
+const tokenFile = "operator.token"
+
+// A node is a server without its listeners: a store that it has to itself, the
+// ledger on it, who may ask, and what answers.
+type node struct {
+	config  *config
+	log     *slog.Logger
+	store   *embedded.Store
+	ledger  *ledger.Ledger
+	auth    *auth.Auth
+	metrics *metrics
+
+	customers http.Handler
+	admin     http.Handler // nil: customers has it all
+	stopping  atomic.Bool
+	token     string // of the first operator, when it was made now
+}
+
+// openNode opens the data directory, or makes it, and everything on it.
+func openNode(ctx context.Context, c *config, log *slog.Logger) (_ *node, err error) {
+	n := &node{config: c, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("the data directory: %w", err)
+	}
+	if n.store, err = embedded.Open(c.Data, embedded.Options{Logger: log, CacheBytes: c.Cache, DiskReserve: reserveOf(c.DiskReserve)}); err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	n.metrics = newMetrics(registry)
+	if n.ledger, err = ledger.Open(ctx, counted{n.store, n.metrics}, ledger.Options{Logger: log, Observe: n.metrics.commit}); err != nil {
+		return nil, err
+	}
+	keys, err := auth.LoadMasterKeys(c.Data, c.MasterKeyFile, c.MasterKey)
+	if err != nil {
+		return nil, err
+	}
+	if n.auth, err = auth.Open(ctx, n.ledger, keys, auth.Options{Logger: log}); err != nil {
+		return nil, err
+	}
+	if err := n.begin(ctx); err != nil {
+		return nil, err
+	}
+	n.metrics.watch(n)
+	n.route(registry, keys)
+	return n, nil
+}
+
+// reserveOf turns none, as the setting has it, into what the store calls none.
+func reserveOf(bytes int64) int64 {
+	if bytes == 0 {
+		return -1
+	}
+	return bytes
+}
+
+// begin makes what a new store begins with: an operator and a tenant.
+func (n *node) begin(ctx context.Context) error {
+	token, made, err := n.auth.FirstOperator(ctx)
+	if err != nil {
+		return err
+	}
+	if made {
+		if err := writeSecret(filepath.Join(n.config.Data, tokenFile), token); err != nil {
+			return err
+		}
+		n.token = token
+	}
+	_, err = n.ledger.TenantByName(ctx, ledger.FirstBook)
+	if ledger.CodeOf(err) == ledger.NotFound {
+		_, _, err = n.ledger.CreateTenant(ctx, 0, "", ledger.Tenant{Name: ledger.FirstBook})
+		if ledger.CodeOf(err) == ledger.Exists {
+			err = nil
+		}
+	}
+	return err
+}
+
+// writeSecret writes a file that only its owner can read, as a whole.
+func writeSecret(path, secret string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // made with mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(secret + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// readSecret reads a file that writeSecret wrote, or somebody by hand.
+func readSecret(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// route makes what answers requests.
+func (n *node) route(registry *prometheus.Registry, keys auth.MasterKeys) {
+	counts := dialect.NewMetrics(registry)
+	rate := native.Rate{Requests: int(n.config.Rate), Window: time.Minute}
+	if rate.Requests == 0 {
+		rate.Requests = -1
+	}
+	api := native.New(n.ledger, n.auth, native.Options{Logger: n.log, Metrics: counts, Rate: rate, Keys: keys,
+		ClientAddr: clientAddr(n.config.TrustedProxies), Ready: n.ready, SecureCookies: n.config.PlaintextBehindProxy})
+	admin := &administration{node: n, registry: registry, next: api}
+	n.customers = admin
+	if n.config.AdminListen != "" {
+		n.admin = admin
+		n.customers = withoutAdministration{api}
+	}
+}
+
+// ready says why the server should get no requests now.
+func (n *node) ready(context.Context) error {
+	if n.stopping.Load() {
+		return ledger.Errorf(ledger.Unavailable, "the server is stopping")
+	}
+	return nil
+}
+
+// close ends everything, in the order that nothing is lost in.
+func (n *node) close() error {
+	var err error
+	if n.ledger != nil {
+		err = n.ledger.Close()
+	}
+	if n.store != nil {
+		err = errors.Join(err, n.store.Close())
+	}
+	return err
+}
+
+// logHeads writes the end of every book into the log, so that a copy of the log
+// proves later that nothing was taken away (see saldo verify --expect).
+func (n *node) logHeads(ctx context.Context, when string) {
+	for row, err := range n.ledger.Scan(ctx, ledger.Query{List: ledger.ListHeads}) {
+		if err != nil {
+			n.log.Error("the heads of the books cannot be read", "error", err)
+			return
+		}
+		n.log.Info("head", "when", when, "book", row.Head.Book, "seq", row.Head.Seq, "hash", hex.EncodeToString(row.Head.Hash[:]))
+	}
+}
+
+// isThere reports whether a file exists.
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
