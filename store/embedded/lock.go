@@ -71,28 +71,32 @@ func (l *lock) release() error {
 // the address at which this one listens, say.
 func (s *Store) SetOwner(text string) error { return s.lock.write(s.lock.owner + text + "\n") }
 
-// checkFormat reads the format's version, or writes it into a new store.
-func checkFormat(fs vfs.FS, dir string, readOnly bool) error {
+const unfinished = "being made"
+
+// checkFormat reads the format's version, and reports whether the store was
+// made to its end. If it was not, nothing can be in it: Open did not return.
+func checkFormat(fs vfs.FS, dir string) (made bool, err error) {
 	name := fs.PathJoin(dir, formatFile)
 	text, err := readFile(fs, name)
 	if oserror.IsNotExist(err) {
 		if _, err := fs.Stat(fs.PathJoin(dir, "books")); err == nil {
-			return fmt.Errorf("%s has books but no file %s: it is damaged; restore it from a backup", dir, formatFile)
+			return false, fmt.Errorf("%s has books but no file %s: it is damaged; restore it from a backup", dir, formatFile)
 		}
-		if readOnly {
-			return fmt.Errorf("%s holds no store", dir)
-		}
-		return writeFile(fs, name, fmt.Sprintf("saldo %d\n", formatVersion))
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	var version int
-	if _, err := fmt.Sscanf(text, "saldo %d\n", &version); err != nil {
-		return fmt.Errorf("%s does not say which format the store has: %.40q", name, text)
+	if n, _ := fmt.Sscanf(text, "saldo %d", &version); n != 1 {
+		return false, fmt.Errorf("%s does not say which format the store has: %.40q", name, text)
 	}
 	if version > formatVersion {
-		return fmt.Errorf("%s has format %d; this program knows formats up to %d. Use a newer one", dir, version, formatVersion)
+		return false, fmt.Errorf("%s has format %d; this program knows formats up to %d. Use a newer one", dir, version, formatVersion)
 	}
-	return nil
+	return !strings.Contains(text, unfinished), nil
+}
+
+func writeFormat(fs vfs.FS, dir, note string) error {
+	return writeFile(fs, fs.PathJoin(dir, formatFile), strings.TrimSpace(fmt.Sprintf("saldo %d %s", formatVersion, note))+"\n")
 }

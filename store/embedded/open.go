@@ -115,10 +115,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if err := checkFormat(o.FS, dir, o.ReadOnly); err != nil {
-		return nil, err
-	}
-	if s.db, err = pebble.Open(o.FS.PathJoin(dir, "books"), s.pebbleOptions()); err != nil {
+	if err := s.openBooks(); err != nil {
 		return nil, fmt.Errorf("opening the books in %s: %w", dir, err)
 	}
 	s.views.swap(s.db.NewSnapshot())
@@ -129,11 +126,40 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	return s, nil
 }
 
+// openBooks opens Pebble, or makes new books. A store that was made once is
+// never made again: if its books cannot be found, that is an error.
+func (s *Store) openBooks() error {
+	fs, books := s.options.FS, s.options.FS.PathJoin(s.dir, "books")
+	made, err := checkFormat(fs, s.dir)
+	if err != nil {
+		return err
+	}
+	o := s.pebbleOptions()
+	o.ErrorIfNotExists = made
+	if made {
+		s.db, err = pebble.Open(books, o)
+		return err
+	}
+	if s.options.ReadOnly {
+		return errors.New("there is no store")
+	}
+	if err := writeFormat(fs, s.dir, unfinished); err != nil {
+		return err
+	}
+	if err := fs.RemoveAll(books); err != nil { // of an attempt that was cut off
+		return err
+	}
+	if s.db, err = pebble.Open(books, o); err != nil {
+		return err
+	}
+	return errors.Join(syncDir(fs, s.dir), writeFormat(fs, s.dir, ""))
+}
+
 // pebbleOptions are set for few, large, synced batches, and for a small
 // process. Figures in docs: see BenchmarkAppend.
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS:                          s.options.FS,
+		FS:                          orderly{s.options.FS},
 		CacheSize:                   s.options.CacheBytes,
 		MemTableSize:                s.options.MemTableBytes,
 		MemTableStopWritesThreshold: 4,
