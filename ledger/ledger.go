@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"saldo/money"
@@ -83,6 +84,8 @@ type Ledger struct {
 	books map[BookID]*book
 	acts  map[string]func(context.Context, *Record) (*Command, error)
 
+	forgotten atomic.Uint64 // how often forget was called
+
 	clockMu sync.Mutex
 	last    Time // the latest time that was given out
 	seen    Time // what the clock said then
@@ -138,7 +141,7 @@ func Open(ctx context.Context, store Store, o Options) (*Ledger, error) {
 	ctx, l.stop = context.WithCancel(context.Background())
 	l.OnDue(moveKind, func(ctx context.Context, rec *Record) (*Command, error) { return nil, l.carryMove(ctx, rec) })
 	l.running.Add(2)
-	go l.run(ctx)
+	go l.run(context.WithoutCancel(ctx)) // it ends when the queue is closed and empty
 	go l.watchRecords(ctx)
 	return l, nil
 }
@@ -203,8 +206,10 @@ func (l *Ledger) book(ctx context.Context, id BookID) (*book, error) {
 	return b, nil
 }
 
-// forget drops what is kept in memory, after others have written.
+// forget drops what is kept in memory, after others have written. Commands that
+// were prepared before have lost their rows (see decideOne).
 func (l *Ledger) forget() {
+	l.forgotten.Add(1)
 	// The books are loaded again when they are asked for; rows are not known to
 	// be the newest any more.
 	l.mu.Lock()
@@ -223,11 +228,13 @@ func (l *Ledger) Post(ctx context.Context, c *Command) (Result, error) {
 	if err := l.salt(c); err != nil {
 		return Result{}, err
 	}
+	forgotten := l.forgotten.Load()
 	b, err := l.book(ctx, c.Book)
 	if err != nil {
 		return Result{}, err
 	}
 	p := newPrepared(c, b)
+	p.forgotten = forgotten
 	if err := l.prepare(ctx, p); err != nil {
 		p.recycle()
 		return Result{}, unavailable(err)
@@ -243,11 +250,9 @@ func (l *Ledger) Post(ctx context.Context, c *Command) (Result, error) {
 		return Result{}, err // the queue may still have it
 	}
 	res, err, again := p.res, p.err, p.again
-	own := p.own
 	p.recycle()
-	if again {
-		u, _ := l.ids.value(own)
-		return l.repeated(ctx, c, u.at)
+	if again != nil {
+		return l.repeated(ctx, c, *again)
 	}
 	return res, err
 }

@@ -69,9 +69,19 @@ func (l *Ledger) untilDue() time.Duration {
 func (l *Ledger) work(ctx context.Context, cmds []*prepared) {
 	began := time.Now()
 	r := &l.round
+	r.ctx = ctx
 	now, err := l.tick(ctx)
 	if err == nil {
 		err = l.expireDue(ctx, r, now)
+	}
+	for err == nil && l.due.next() <= now {
+		// More is due than the window holds: write that down, and look on.
+		if err = l.commit(ctx, r); err == nil {
+			now, err = l.tick(ctx)
+		}
+		if err == nil {
+			err = l.expireDue(ctx, r, now)
+		}
 	}
 	if err != nil {
 		l.abandon(r)
@@ -95,14 +105,13 @@ func (l *Ledger) work(ctx context.Context, cmds []*prepared) {
 		events += len(b.events)
 	}
 	appending := time.Now()
-	if events > 0 {
-		if err := l.commit(ctx, r); err != nil {
-			for _, p := range l.decided {
-				p.unpin()
-				p.answer(Result{}, err)
-			}
-			return
+	if err := l.commit(ctx, r); err != nil {
+		for _, p := range l.decided {
+			p.unpin()
+			p.answer(Result{}, err)
 		}
+		clear(l.decided)
+		return
 	}
 	appended := time.Since(appending)
 	for _, p := range l.decided {
@@ -172,6 +181,10 @@ func (l *Ledger) expire(ctx context.Context, r *round, id BookID, refs []Ref, no
 	r.pinned = append(r.pinned, p)
 	r.p = p
 	e, refused := l.decision.decide(r, now, c)
+	if r.failed != nil {
+		err, r.failed = r.failed, nil
+		return unavailable(err)
+	}
 	if refused != nil {
 		if refused.Code == Invalid { // all of them ended before
 			return nil
@@ -186,6 +199,10 @@ func (l *Ledger) decideOne(r *round, p *prepared, now Time) {
 	if p.c == nil {
 		return
 	}
+	if p.forgotten != l.forgotten.Load() {
+		p.err = Errorf(Contention, "others changed the same book first; try again")
+		return
+	}
 	if p.own != nil {
 		if u := l.ids.pending(p.own); u != nil {
 			l.repeat(r, p, u.at)
@@ -194,6 +211,10 @@ func (l *Ledger) decideOne(r *round, p *prepared, now Time) {
 	}
 	r.p = p
 	e, refused := l.decision.decide(r, now, p.c)
+	if r.failed != nil {
+		p.err, r.failed = unavailable(r.failed), nil
+		return
+	}
 	p.res = Result{Book: p.book.id, Event: e}
 	if refused != nil {
 		p.err = l.refusal(p.book, refused)
@@ -221,7 +242,7 @@ func (l *Ledger) repeat(r *round, p *prepared, at TransferAt) {
 			}
 		}
 	}
-	p.again = true
+	p.again = &at
 }
 
 // fold adds an event to the round.
@@ -242,6 +263,11 @@ func (l *Ledger) fold(r *round, p *prepared, e *Event) error {
 // commit makes a round durable and shows it to readers. When it fails, nothing
 // of it has happened, or the process ends.
 func (l *Ledger) commit(ctx context.Context, r *round) error {
+	if len(r.books) == 0 {
+		l.popped = l.popped[:0]
+		r.discard()
+		return nil
+	}
 	err := l.store.Append(ctx, r.batch())
 	if err != nil {
 		l.abandon(r)
@@ -253,7 +279,9 @@ func (l *Ledger) commit(ctx context.Context, r *round) error {
 	}
 	l.popped = l.popped[:0]
 	for _, e := range r.holds {
-		l.due.add(e.next)
+		if was, _ := l.holds.value(e); was == nil || was.Expires != e.next.Expires {
+			l.due.add(e.next)
+		}
 	}
 	l.due.publish()
 	r.publish()
@@ -303,6 +331,13 @@ func (r *round) batch() *Batch {
 
 // publish shows the round's rows to readers.
 func (r *round) publish() {
+	for _, b := range r.books { // units first: an account's row names one
+		if was := b.head.Load(); len(was.Units) < len(b.next.Units) {
+			now := *was
+			now.Units = b.next.Units
+			b.head.Store(&now)
+		}
+	}
 	for _, e := range r.accounts {
 		e.row.Store(e.next)
 	}
@@ -356,6 +391,9 @@ func unavailable(err error) error {
 	var e *Error
 	if errors.As(err, &e) {
 		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return Errorf(Timeout, "the time ran out; repeat the command with its id to learn what became of it")
 	}
 	if errors.Is(err, ErrNoSpace) {
 		return Errorf(Unavailable, "the disk is almost full; nothing was changed; try again when there is room")

@@ -30,6 +30,8 @@ type prepared struct {
 	pasts    map[string]*Past
 	keys     Keys // room for load
 
+	forgotten uint64 // how often rows were forgotten before it was prepared
+
 	waiter
 }
 
@@ -48,7 +50,7 @@ func newPrepared(c *Command, b *book) *prepared {
 // answered, or never queued.
 func (p *prepared) recycle() {
 	p.c, p.book, p.own, p.pasts = nil, nil, nil, nil
-	p.res, p.err, p.again = Result{}, nil, false
+	p.res, p.err, p.again = Result{}, nil, nil
 	p.taken.Store(false)
 	p.accounts.reset()
 	p.holds.reset()
@@ -323,8 +325,8 @@ func (l *Ledger) loadPasts(ctx context.Context, p *prepared) error {
 			}
 			continue
 		}
-		if e.manyPayees() && of == e.ID {
-			continue
+		if of != e.TransferID(n) && of != e.ID+"#"+itoa(n) {
+			continue // the id is a hold's, or a command's that names no one transfer
 		}
 		at := TransferAt{book, e.Seq, uint32(n)}
 		p.refunds.add(l.refunds, at)
@@ -350,8 +352,10 @@ func splitNumber(id string) (string, int, bool) {
 // has taken, and which of them it has changed. It is the Working of one command
 // at a time.
 type round struct {
-	l *Ledger
-	p *prepared
+	l      *Ledger
+	ctx    context.Context
+	p      *prepared
+	failed error // of a late load: what was decided does not count
 
 	accounts []*entry[Account]
 	holds    []*entry[Hold]
@@ -376,10 +380,27 @@ type changedID struct {
 func (r *round) Head() *Head { return r.p.book.pending() }
 
 func (r *round) Account(id AccountID) *Account {
-	if e := r.p.accounts.find(id); e != nil {
-		return r.l.accounts.pending(e)
+	e := r.p.accounts.find(id)
+	if e == nil {
+		e = r.late(id)
 	}
-	return nil
+	return r.l.accounts.pending(e)
+}
+
+// late loads an account that was not prepared: rows that were made while the
+// command waited behind others, an account or a hold, have led to it.
+func (r *round) late(id AccountID) *entry[Account] {
+	e := r.p.accounts.add(r.l.accounts, id)
+	if _, ok := r.l.accounts.value(e); ok || e.next != nil {
+		return e
+	}
+	snap, err := r.l.store.Load(r.ctx, &Keys{Accounts: []AccountID{id}})
+	if err != nil {
+		r.failed = err
+		return e
+	}
+	r.l.accounts.fill(e, snap.Accounts[0])
+	return e
 }
 
 func (r *round) Hold(ref Ref) *Hold {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -44,7 +45,7 @@ func (q *queue) put(p *prepared) error {
 		l = &line{tenant: tenant}
 		q.lines[tenant] = l
 	}
-	if p.c != nil && (q.n >= q.max || len(l.waiting)-l.head >= q.max/2) {
+	if p.c != nil && (q.n >= q.max || len(l.waiting)-l.head >= max(1, q.max/2)) {
 		return Errorf(Busy, "too many commands are waiting; try again soon")
 	}
 	if len(l.waiting) == l.head {
@@ -59,23 +60,25 @@ func (q *queue) put(p *prepared) error {
 	return nil
 }
 
-// take returns what is waiting, as far as it has at most max operations
-// together (or is one command), in a fair order.
+// take returns what is waiting, in a fair order, until it has max operations
+// together. Who did not get a turn has the first one the next time.
 func (q *queue) take(max int, into []*prepared) []*prepared {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ops := 0
 	for len(q.order) > 0 && ops < max {
 		kept := q.order[:0]
-		for _, l := range q.order {
-			if ops < max {
-				p := l.waiting[l.head]
-				l.waiting[l.head] = nil
-				l.head++
-				q.n--
-				into = append(into, p)
-				ops += p.size()
+		for i, l := range q.order {
+			if ops >= max {
+				kept = append(slices.Clone(q.order[i:]), kept...)
+				break
 			}
+			p := l.waiting[l.head]
+			l.waiting[l.head] = nil
+			l.head++
+			q.n--
+			into = append(into, p)
+			ops += p.size()
 			if l.head < len(l.waiting) {
 				kept = append(kept, l)
 				continue
@@ -125,7 +128,7 @@ type waiter struct {
 	taken atomic.Bool   // by the loop, or by the caller who gave up
 	res   Result
 	err   error
-	again bool // the id was used before the round: look it up
+	again *TransferAt // where the id was used before the round, if it was: look it up
 }
 
 func (p *prepared) size() int {

@@ -158,18 +158,21 @@ func (b *Balance) draw(account func(AccountID) (*Account, error)) error {
 }
 
 // After makes the balance that a command's reply shows of an account: as its
-// event left it, so that a repeat shows the same.
+// event left it, so that a repeat shows the same. Accounts above it that the
+// event did not touch are shown as they are now.
 func (l *Ledger) After(ctx context.Context, book BookID, e *Event, id AccountID) (Balance, error) {
+	if e.after(id) == nil {
+		return Balance{}, Errorf(Internal, "event %d did not touch account %v", e.Seq, id)
+	}
 	as := func(id AccountID) (*Account, error) {
 		a, err := l.account(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		after := e.after(id)
-		if after == nil {
-			return nil, Errorf(Internal, "event %d did not touch account %v", e.Seq, id)
+		if after := e.after(id); after != nil {
+			return withAfter(a, after, e), nil
 		}
-		return withAfter(a, after, e), nil
+		return a, nil
 	}
 	a, err := as(id)
 	if err != nil {
