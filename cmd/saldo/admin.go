@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -21,6 +22,8 @@ type administration struct {
 	node     *node
 	registry *prometheus.Registry
 	next     http.Handler
+
+	verifying sync.Mutex
 }
 
 func (m *administration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -31,6 +34,8 @@ func (m *administration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.answer(w, r, m.backup)
 	case r.URL.Path == "/v1/heads" && r.Method == http.MethodGet:
 		m.answer(w, r, m.heads)
+	case r.URL.Path == "/v1/verifications" && r.Method == http.MethodPost:
+		m.answer(w, r, m.verify)
 	default:
 		m.next.ServeHTTP(w, r)
 	}
@@ -42,7 +47,7 @@ type withoutAdministration struct{ next http.Handler }
 
 func (h withoutAdministration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
-	for _, p := range []string{"/v1/tenants", "/v1/backups", "/v1/heads", "/metrics"} {
+	for _, p := range []string{"/v1/tenants", "/v1/backups", "/v1/heads", "/v1/verifications", "/metrics"} {
 		if path == p || strings.HasPrefix(path, p+"/") {
 			refuse(w, &native.Error{Status: http.StatusNotFound, Code: native.CodeNotFound,
 				Message: "There is no such thing here; administration listens elsewhere"})

@@ -31,6 +31,7 @@ type config struct {
 	TrustedProxies       []netip.Prefix
 	MasterKey            string // secret
 	MasterKeyFile        string
+	Backups              string
 	LogFormat            string // auto, text, json
 	LogLevel             string
 	Cache                int64 // bytes
@@ -77,6 +78,7 @@ var settings = []setting{
 	{"trusted-proxies", kindList, "", "addresses and ranges whose X-Forwarded-For is believed", false},
 	{"master-key", kindText, "", "the master keys themselves, as the file has them, a comma for each line's end", true},
 	{"master-key-file", kindText, "", "file of the master keys (default: master.key in the data directory)", false},
+	{"backups", kindText, "", "directory that backups of the running server go to (default: backups in the data directory)", false},
 	{"log-format", kindText, "auto", "auto (text on a terminal), text or json", false},
 	{"log-level", kindText, "info", "debug, info, warn or error", false},
 	{"cache", kindSize, "64MB", "memory for blocks that were read from the disk", false},
@@ -286,6 +288,7 @@ func (c *config) fill() error {
 	c.PlaintextBehindProxy = r.yesNo("plaintext-behind-proxy")
 	c.TrustedProxies = r.prefixes("trusted-proxies")
 	c.MasterKey, c.MasterKeyFile = r.text("master-key"), r.text("master-key-file")
+	c.Backups = firstOf(r.text("backups"), filepath.Join(c.Data, "backups"))
 	c.LogFormat = r.oneOf("log-format", "auto", "text", "json")
 	c.LogLevel = r.oneOf("log-level", "debug", "info", "warn", "error")
 	c.Cache, c.DiskReserve, c.Memory = r.size("cache"), r.size("disk-reserve"), r.size("memory")

@@ -102,7 +102,8 @@ func (a *app) command() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("server", a.serveCommand(), a.demoCommand(), a.configCommand(), a.contextCommand(), a.versionCommand())
+	add("server", a.serveCommand(), a.demoCommand(), a.verifyCommand(), a.backupCommand(), a.restoreCommand(),
+		a.configCommand(), a.contextCommand(), a.versionCommand())
 	add("money", a.balanceCommand(), a.topUpCommand(), a.chargeCommand(), a.adjustCommand(), a.holdCommand(), a.transferCommand(),
 		a.statementCommand(), a.eventsCommand())
 	add("things", a.accountCommand(), a.unitCommand(), a.keyCommand(), a.tenantCommand(), a.bookCommand(), a.eraseCommand())

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"saldo/dialect/native"
+	"saldo/ledger"
+	"saldo/store/embedded"
+)
+
+// verifyCommand is saldo verify.
+func (a *app) verifyCommand() *cobra.Command {
+	var expect []string
+	var base string
+	var online bool
+	c := &cobra.Command{
+		Use:   "verify",
+		Short: "Prove the books: fold every journal again and compare everything",
+		Long: `Fold every journal again and compare every balance, hold, record, id, text,
+index and sum with what the store has, and the hash chain with its head. It
+changes nothing.
+
+With --data the server has to be stopped, or DIR is a backup. With --online the
+running server makes a copy and proves that. --expect takes heads that were kept
+elsewhere, BOOK:SEQ:HASH, or a file of them (HEADS of a backup, lines of "BOOK
+SEQ HASH"): only that shows a journal that was cut off. --base names an earlier
+backup that was verified: only what came after it is folded.`,
+		Example: `  saldo verify --data ./data
+  saldo verify --online --expect ./kept/HEADS
+  saldo verify --data ./data --expect 1:1042:9f2c…
+  saldo verify --data ./tuesday --base ./monday`,
+	}
+	c.Flags().String("data", "", "data directory, or a backup")
+	c.Flags().StringSliceVar(&expect, "expect", nil, "BOOK:SEQ:HASH, or a file of such; may be given often")
+	c.Flags().StringVar(&base, "base", "", "an earlier backup that was verified")
+	c.Flags().BoolVar(&online, "online", false, "let the running server prove a copy")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		heads, err := readExpected(expect)
+		if err != nil {
+			return err
+		}
+		data, _ := c.Flags().GetString("data")
+		if online == (data != "") {
+			return usagef("give either --data or --online")
+		}
+		if online {
+			return a.verifyOnline(c.Context(), heads)
+		}
+		o := ledger.VerifyOptions{Expect: heads}
+		p := a.progress("folding")
+		o.Progress = p.events
+		report, err := verifyDir(c.Context(), data, base, o)
+		p.end()
+		if err != nil {
+			return err
+		}
+		return a.showReport(reportObject(report))
+	}
+	return c
+}
+
+// verifyDir proves the store in a directory, without changing it.
+func verifyDir(ctx context.Context, dir, base string, o ledger.VerifyOptions) (r ledger.Report, err error) {
+	store, err := openToRead(dir)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	if base != "" {
+		earlier, err := openToRead(base)
+		if err != nil {
+			return r, err
+		}
+		defer func() { err = errors.Join(err, earlier.Close()) }()
+		o.Base = earlier
+	}
+	if r, err = ledger.Verify(ctx, store, o); err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("the books are NOT proved: %w", err)
+	}
+	return r, err
+}
+
+func openToRead(dir string) (*embedded.Store, error) {
+	if !isThere(filepath.Join(dir, "FORMAT")) {
+		return nil, fmt.Errorf("%s holds no books", dir)
+	}
+	return embedded.Open(dir, embedded.Options{ReadOnly: true})
+}
+
+// readExpected reads heads: BOOK:SEQ:HASH, or files of them.
+func readExpected(given []string) (heads []ledger.Head, err error) {
+	for _, text := range given {
+		if h, ok := parseHead(text); ok {
+			heads = append(heads, h)
+			continue
+		}
+		f, err := os.Open(text)
+		if err != nil {
+			return nil, usagef("--expect %s is neither BOOK:SEQ:HASH nor a file: %v", text, err)
+		}
+		defer f.Close()
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			line := strings.TrimSpace(lines.Text())
+			if line == "" || line[0] == '#' {
+				continue
+			}
+			h, ok := parseHead(line)
+			if !ok {
+				return nil, usagef("%s: %q is no head; write BOOK SEQ HASH", text, line)
+			}
+			heads = append(heads, h)
+		}
+	}
+	return heads, nil
+}
+
+func parseHead(text string) (h ledger.Head, ok bool) {
+	parts := strings.FieldsFunc(text, func(r rune) bool { return r == ':' || r == ' ' || r == '\t' })
+	if len(parts) != 3 {
+		return h, false
+	}
+	book, err1 := strconv.ParseUint(parts[0], 10, 32)
+	seq, err2 := strconv.ParseUint(parts[1], 10, 64)
+	hash, err3 := hex.DecodeString(parts[2])
+	if err := errors.Join(err1, err2, err3); err != nil || len(hash) != len(h.Hash) {
+		return h, false
+	}
+	h.Book, h.Seq, h.Hash = ledger.BookID(book), seq, [32]byte(hash)
+	return h, true
+}
+
+func reportObject(r ledger.Report) object {
+	heads := []object{}
+	for _, h := range r.Heads {
+		heads = append(heads, headObject(h))
+	}
+	return object{"proved": true, "heads": heads, "events": r.Events, "accounts": r.Accounts, "holds": r.Holds, "records": r.Records,
+		"ids": r.IDs, "texts": r.Texts, "erased": r.Erased}
+}
+
+func (a *app) showReport(v any) error {
+	if a.structured() {
+		return a.show(v)
+	}
+	o, err := asObject(v)
+	if err != nil {
+		return err
+	}
+	if err := a.show(o, "events", "accounts", "holds", "records", "ids", "texts", "erased"); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.stdout)
+	plain, err := decoded(o["heads"])
+	if err != nil {
+		return err
+	}
+	rows, err := asObjects(plain)
+	if err != nil {
+		return err
+	}
+	if err := a.showList(rows, "book", "seq", "hash"); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.stdout, "\nThe books are proved.")
+	return nil
+}
+
+func (a *app) verifyOnline(ctx context.Context, expect []ledger.Head) error {
+	s, err := a.asker()
+	if err != nil {
+		return err
+	}
+	s.HTTP.Timeout = 0
+	s.Tries = 1
+	heads := []string{}
+	for _, h := range expect {
+		heads = append(heads, fmt.Sprintf("%d:%d:%x", h.Book, h.Seq, h.Hash))
+	}
+	data, err := s.call(ctx, http.MethodPost, "/v1/verifications", object{"expect": heads})
+	if err != nil {
+		return err
+	}
+	return a.showReport(data)
+}
+
+// verify serves POST /v1/verifications: it copies the store and proves the copy.
+func (m *administration) verify(r *http.Request) (any, error) {
+	var ask struct {
+		Expect []string `json:"expect"`
+	}
+	if err := readBody(r, &ask); err != nil {
+		return nil, err
+	}
+	var o ledger.VerifyOptions
+	for _, text := range ask.Expect {
+		h, ok := parseHead(text)
+		if !ok {
+			return nil, invalid("expect", "has to be BOOK:SEQ:HASH")
+		}
+		o.Expect = append(o.Expect, h)
+	}
+	if !m.verifying.TryLock() {
+		return nil, &native.Error{Status: http.StatusServiceUnavailable, Code: native.CodeBusy, Message: "A verification is under way", Retryable: true}
+	}
+	defer m.verifying.Unlock()
+	if err := os.MkdirAll(m.node.config.Backups, 0o700); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(m.node.config.Backups, ".verifying-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			m.node.log.Error("a copy for verifying is left over", "path", dir, "error", err)
+		}
+	}()
+	if _, err := m.node.store.Backup(r.Context(), dir, nil); err != nil {
+		return nil, err
+	}
+	report, err := verifyDir(r.Context(), dir, "", o)
+	if err != nil {
+		m.node.log.Error("the books are not proved", "error", err)
+		return nil, &native.Error{Status: http.StatusInternalServerError, Code: native.CodeInternal, Message: err.Error()}
+	}
+	return reportObject(report), nil
+}
