@@ -2,6 +2,7 @@ package native
 
 import (
 	"strings"
+	"unicode"
 
 	"saldo/auth"
 	"saldo/ledger"
@@ -27,7 +28,7 @@ func (s *server) search(q *request) (reply, error) {
 			return reply{}, err
 		}
 	}
-	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r == ' ' || r == '\t' || r == ',' })
+	words := wordsOf(text)
 	if len(words) == 0 {
 		return q.endPage(p), nil
 	}
@@ -62,6 +63,20 @@ func (s *server) search(q *request) (reply, error) {
 		}
 	}
 	return q.endPage(p), nil
+}
+
+// wordsOf returns the words of a text as the index of profiles has them: in lower
+// case, runs of letters and digits, and what looks like an e-mail address whole.
+func wordsOf(text string) (words []string) {
+	apart := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) }
+	for _, field := range strings.Fields(strings.ToLower(text)) {
+		if whole := strings.TrimFunc(field, apart); strings.Contains(whole, "@") {
+			words = append(words, whole)
+			continue
+		}
+		words = append(words, strings.FieldsFunc(field, apart)...)
+	}
+	return words
 }
 
 // says reports whether an account's profile has all of the words.
