@@ -2,17 +2,22 @@ package ledger_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"saldo/ledger"
 	"saldo/money"
+	"saldo/store/embedded"
 )
 
 // The accounts of the tests: a letter is a root, the letters after it are below.
@@ -260,5 +265,88 @@ func (d *desk) sum(id ledger.AccountID, posted, held int64) {
 	}
 	if a.Posted != money.New(posted) || a.Held != money.New(held) {
 		d.Errorf("account %v has %v posted, %v held; want %d, %d", id, a.Posted, a.Held, posted, held)
+	}
+}
+
+// An office is a ledger on a store in memory, with a clock that stands still
+// until it is told, and book 1 of tenant 1 with the units USD and SMS.
+type office struct {
+	testing.TB
+	*ledger.Ledger
+	fs    vfs.FS
+	store *embedded.Store
+	clock *clock
+}
+
+// A clock is a time that a test sets.
+type clock struct{ now atomic.Int64 }
+
+func (c *clock) Now() time.Time          { return ledger.Time(c.now.Load()).Std() }
+func (c *clock) set(t ledger.Time)       { c.now.Store(int64(t)) }
+func (c *clock) time() ledger.Time       { return ledger.Time(c.now.Load()) }
+func (c *clock) advance(d time.Duration) { c.set(c.time().Add(d)) }
+
+func newOffice(t testing.TB, ops ...ledger.Op) *office {
+	o := &office{TB: t, fs: vfs.NewMem(), clock: new(clock)}
+	o.clock.set(noon)
+	o.open()
+	t.Cleanup(o.close)
+	o.do(append([]ledger.Op{&ledger.OpenBook{}, &ledger.AddUnit{Unit: usd}, &ledger.AddUnit{Unit: sms}}, ops...)...)
+	return o
+}
+
+func (o *office) open() {
+	o.Helper()
+	var err error
+	if o.store, err = embedded.Open("data", embedded.Options{FS: o.fs, DiskReserve: -1, CacheBytes: 1 << 20, MemTableBytes: 1 << 20}); err != nil {
+		o.Fatal(err)
+	}
+	if o.Ledger, err = ledger.Open(context.Background(), o.store, ledger.Options{Now: o.clock.Now, MaxClockStep: -1}); err != nil {
+		o.Fatal(err)
+	}
+}
+
+func (o *office) close() {
+	if err := errors.Join(o.Ledger.Close(), o.store.Close()); err != nil {
+		o.Error(err)
+	}
+}
+
+func (o *office) restart() { o.Helper(); o.close(); o.open() }
+
+// post posts a copy of a command to book 1 of tenant 1.
+func (o *office) post(c *ledger.Command) (ledger.Result, error) {
+	mine := *c
+	mine.Tenant, mine.Book = 1, 1
+	return o.Post(context.Background(), &mine)
+}
+
+// do posts operations that take effect.
+func (o *office) do(ops ...ledger.Op) ledger.Result {
+	o.Helper()
+	res, err := o.post(&ledger.Command{Ops: ops})
+	if err != nil {
+		o.Fatal(err)
+	}
+	return res
+}
+
+// no posts operations that are refused.
+func (o *office) no(want ledger.Code, ops ...ledger.Op) {
+	o.Helper()
+	if _, err := o.post(&ledger.Command{Ops: ops}); ledger.CodeOf(err) != want {
+		o.Errorf("%v, want %v", err, want)
+	}
+}
+
+// has wants an account's posted and held amounts.
+func (o *office) has(name string, posted, held int64) {
+	o.Helper()
+	b, err := o.Balance(context.Background(), acc(name))
+	if err != nil {
+		o.Fatal(err)
+	}
+	if b.Posted != money.New(posted) || b.Held != money.New(held) {
+		o.Errorf("account %s has %v posted, %v held; want %d, %d", name, b.Posted, b.Held, posted, held)
 	}
 }
