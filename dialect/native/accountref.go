@@ -18,6 +18,9 @@ type ref struct {
 
 // parseRef reads a name of an account.
 func parseRef[T string | []byte](s T) (ref, bool) {
+	if string(s) == "@revenue" { // most are
+		return ref{role: ledger.Revenue}, true
+	}
 	if len(s) > 0 && s[0] == '@' {
 		name, unit, _ := strings.Cut(string(s), ":")
 		for _, role := range []ledger.Role{ledger.Cash, ledger.Revenue, ledger.Fees} {
@@ -30,7 +33,19 @@ func parseRef[T string | []byte](s T) (ref, bool) {
 	if len(s) == 34 && s[0] == 'A' && s[1] == 'C' {
 		s = s[2:]
 	}
-	id, ok := ledger.ParseAccountID(string(s))
+	var flat [32]byte // a string of up to 32 bytes that goes no further needs no memory
+	if n := copy(flat[:], s); len(s) == 36 {
+		if s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+			return ref{}, false
+		}
+		n = copy(flat[8:], s[9:13]) + 8
+		n += copy(flat[n:], s[14:18])
+		n += copy(flat[n:], s[19:23])
+		copy(flat[n:], s[24:])
+	} else if n != 32 || len(s) != 32 {
+		return ref{}, false
+	}
+	id, ok := ledger.ParseAccountID(string(flat[:]))
 	return ref{id: id}, ok && !id.IsZero() && !id.IsSystem()
 }
 

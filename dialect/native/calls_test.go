@@ -108,6 +108,21 @@ func TestMoney(t *testing.T) {
 		w.refused(400, "VALIDATION_ERROR", "POST", "/v1/transfers", `{"id":"sys2","from":"@revenue","to":"@fees","amount":"0.25"}`)
 		w.refused(400, "VALIDATION_ERROR", "POST", "/v1/transfers", fmt.Sprintf(`{"id":"k1","kind":"topup","from":%q,"to":%q,"amount":"1"}`, a, b))
 	})
+	t.Run("between books", func(t *testing.T) {
+		w.must("POST", "/v1/books", `{"name":"second"}`)
+		a := w.account("10")
+		b := w.must("POST", "/v1/accounts", `{"unit":"USD","book":"second"}`).Data["id"].(string)
+		body := fmt.Sprintf(`{"id":"mb1","from":%q,"to":%q,"amount":"4","reason":"moved"}`, a, b)
+		first := w.must("POST", "/v1/transfers", body)
+		again := w.must("POST", "/v1/transfers", body)
+		if string(first.body) != string(again.body) || first.Data["between_books"] != true || w.spendable(a) != "6.000000" || w.spendable(b) != "4.000000" {
+			t.Errorf("a move between books: %s, then %s", first.body, again.body)
+		}
+		w.refused(402, "INSUFFICIENT_FUNDS", "POST", "/v1/transfers", fmt.Sprintf(`{"id":"mb2","from":%q,"to":%q,"amount":"7"}`, a, b))
+		w.refused(400, "VALIDATION_ERROR", "POST", "/v1/transfers", fmt.Sprintf(`{"id":"mb3","from":%q,"to":%q,"amount":"1","up_to":true}`, a, b))
+		w.must("GET", "/v1/accounts/"+a+"/statement", "")
+		w.must("GET", "/v1/accounts/"+b+"/statement", "")
+	})
 	t.Run("refunds", func(t *testing.T) {
 		id := w.account("10")
 		w.must("POST", "/v1/accounts/"+id+"/charges", `{"id":"order/7 #1","amount":"6"}`)

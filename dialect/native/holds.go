@@ -1,6 +1,7 @@
 package native
 
 import (
+	"fmt"
 	"time"
 
 	"saldo/ledger"
@@ -304,10 +305,10 @@ func (q *request) payees(b *holdBody, h *ledger.Hold, unit money.Unit) ([]ledger
 	var sum money.Amount
 	for n := range b.to {
 		p := &b.to[n]
-		if err := q.payee(&p.account, unit, "to.account"); err != nil {
+		if err := q.payee(&p.account, unit, fmt.Sprintf("to[%d].account", n)); err != nil {
 			return nil, err
 		}
-		amount, err := p.amount.in(unit, "to.amount")
+		amount, err := p.amount.in(unit, fmt.Sprintf("to[%d].amount", n))
 		if err != nil {
 			return nil, err
 		}

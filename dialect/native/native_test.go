@@ -162,7 +162,6 @@ func (w *world) spendable(id string) string {
 	return w.must("GET", "/v1/accounts/"+id+"/balance", "").Data["spendable"].(string)
 }
 
-
 // contract returns a check of an exchange against the OpenAPI document.
 func contract(t testing.TB) func(*http.Request, []byte, *http.Response, []byte) {
 	doc, err := openapi3.NewLoader().LoadFromFile("openapi.json")
@@ -211,3 +210,46 @@ func contract(t testing.TB) func(*http.Request, []byte, *http.Response, []byte) 
 		}
 	}
 }
+
+// BenchmarkBalance is the handler without the socket.
+func BenchmarkBalance(b *testing.B) {
+	w := newWorld(b, native.Options{})
+	id := w.account("10")
+	r := httptest.NewRequest("GET", "/v1/accounts/"+id+"/balance", nil)
+	r.Header.Set("Authorization", "Bearer "+w.token)
+	reply := discard{header: http.Header{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		w.server.Config.Handler.ServeHTTP(&reply, r)
+	}
+	if reply.status != 200 {
+		b.Fatal(reply.status)
+	}
+}
+
+// BenchmarkCharge is the handler without the socket, with one sync for each charge.
+func BenchmarkCharge(b *testing.B) {
+	w := newWorld(b, native.Options{})
+	id := w.account("1000000")
+	reply := discard{header: http.Header{}}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		r := httptest.NewRequest("POST", "/v1/accounts/"+id+"/charges", strings.NewReader(fmt.Sprintf(`{"id":"c-%d","amount":"0.01"}`, n)))
+		r.Header.Set("Authorization", "Bearer "+w.token)
+		r.Header.Set("Content-Type", "application/json")
+		w.server.Config.Handler.ServeHTTP(&reply, r)
+	}
+	if reply.status != 201 {
+		b.Fatal(reply.status)
+	}
+}
+
+// discard takes a reply and forgets it.
+type discard struct {
+	header http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) WriteHeader(status int)      { d.status = status }
+func (d *discard) Write(b []byte) (int, error) { return len(b), nil }

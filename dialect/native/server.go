@@ -152,6 +152,7 @@ type server struct {
 	limits   limiter
 	sessions *sealer
 	streams  atomic.Int32
+	tenants  sync.Map  // numbers of tenants by name
 	books    sync.Map  // names of books by number
 	pool     sync.Pool // of *request
 }
@@ -361,6 +362,10 @@ func (q *request) chooseTenant() error {
 	if ref == "" {
 		name = ledger.FirstBook // the tenant that a new server begins with is called as its book
 	}
+	if n, ok := q.s.tenants.Load(name); ok && q.cred.Tenant == 0 {
+		q.tenant = n.(ledger.TenantID)
+		return nil
+	}
 	t, err := q.s.ledger.Tenant(q.ctx, name)
 	switch {
 	case err != nil && ref == "":
@@ -371,6 +376,9 @@ func (q *request) chooseTenant() error {
 		return refuse(CodeForbidden, "The credential belongs to another tenant")
 	}
 	q.tenant = t.Number
+	if name == t.Name { // which is its for ever
+		q.s.tenants.Store(name, t.Number)
+	}
 	return nil
 }
 

@@ -274,6 +274,11 @@ func (s *server) transfers(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if lone {
+		if rep, moved, err := q.betweenBooks(&batch); moved || err != nil {
+			return rep, err
+		}
+	}
 	c, err := q.batch(&batch, lone)
 	if err != nil {
 		return reply{}, err
@@ -524,6 +529,63 @@ func (w *lookup) may(it *item, from, to *ledger.Account, kind ledger.TransferKin
 	}
 	_, err := w.q.opened(mine.ID)
 	return err
+}
+
+// betweenBooks makes a lone transfer between accounts of two books, if it is
+// one. The server carries it through: what it answers is that the amount was
+// set aside in the one book and has arrived in the other.
+func (q *request) betweenBooks(it *item) (rep reply, moved bool, err error) {
+	if !it.hasFrom || !it.hasTo || it.from.role != 0 || it.to.role != 0 {
+		return rep, false, nil
+	}
+	from, err := q.present(it.from.id)
+	if err != nil {
+		return rep, false, err
+	}
+	to, err := q.present(it.to.id)
+	if err != nil || from.Book == to.Book {
+		return rep, false, err
+	}
+	w := lookup{q: q}
+	var t ledger.Transfer
+	id, err := q.batchID(it, true)
+	if err == nil {
+		err = w.place(it, &t, "")
+	}
+	switch {
+	case err != nil:
+		return rep, true, err
+	case t.Kind != ledger.Move || t.UpTo || t.Force || !t.Usage.IsZero():
+		return rep, true, invalid("to", "is in another book: between books there are only plain moves")
+	}
+	res, err := q.s.ledger.MoveBetweenBooks(q.ctx, ledger.BookMove{Tenant: q.tenant, ID: id, Actor: q.cred.Number, From: t.From, To: t.To,
+		Amount: t.Amount, Text: t.Text})
+	if err != nil {
+		e := asError(err)
+		e.Replayed = res.Replayed
+		return rep, true, e
+	}
+	e := res.Event
+	unit, err := q.unit(from)
+	if err != nil {
+		return rep, true, err
+	}
+	q.b = append(q.b, '{')
+	q.string("id", id)
+	q.time("created_at", e.Time)
+	q.string("kind", ledger.Move.String())
+	q.writer.account("from", t.From)
+	q.writer.account("to", t.To)
+	q.amount("amount", t.Amount, unit)
+	q.string("unit", unit.Code)
+	q.bool("between_books", true)
+	q.uint("seq", e.Seq)
+	if err := q.noteOf(from.Book, e, e.Holds[0].Text); err != nil {
+		return rep, true, err
+	}
+	err = q.balanceAfter(from.Book, e, from.ID)
+	q.close()
+	return reply{status: 201, replayed: res.Replayed}, true, err
 }
 
 // loneReply writes the reply to a transfer that was not in a list.

@@ -48,6 +48,8 @@ type Transfer struct {
 	Unit      string    `json:"unit"`
 	Asked     string    `json:"asked,omitempty"` // of a charge up to an amount
 	Forced    bool      `json:"forced,omitempty"`
+	// BetweenBooks: it was set aside in one book, arrived in another and was captured.
+	BetweenBooks bool `json:"between_books,omitempty"`
 	Usage
 	Seq      uint64          `json:"seq"`
 	Of       string          `json:"of,omitempty"` // of a refund: the transfer that it gives back
