@@ -2,11 +2,7 @@ package main
 
 import (
 	"context"
-	"io/fs"
-	"path/filepath"
 	"runtime"
-	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -67,36 +63,12 @@ func (m *metrics) watch(n *node) {
 	}
 	gauge("saldo_index_lag_events", "Durable events that the indexes of lists do not have yet.",
 		func() float64 { return float64(n.store.IndexLag()) })
-	size := &diskUse{dir: n.config.Data}
-	gauge("saldo_disk_bytes", "What the data directory takes up.", size.bytes)
+	gauge("saldo_disk_bytes", "What the books take up on the disk.", func() float64 { return float64(n.store.Metrics().DiskBytes) })
+	gauge("saldo_disk_free_bytes", "Room on the disk of the data directory.", func() float64 { return float64(n.store.Metrics().DiskFree) })
+	gauge("saldo_disk_reserve_bytes", "Room below which nothing is written.", func() float64 { return float64(n.config.DiskReserve) })
+	gauge("saldo_cache_bytes", "Blocks of the disk that are kept in memory.", func() float64 { return float64(n.store.Metrics().CacheBytes) })
+	gauge("saldo_compaction_debt_bytes", "What compactions have still to do.", func() float64 { return float64(n.store.Metrics().CompactionDebt) })
 	m.registry.MustRegister(heads{n})
-}
-
-// diskUse walks a directory, at most every 15 seconds.
-type diskUse struct {
-	dir    string
-	mu     sync.Mutex
-	looked time.Time
-	last   float64
-}
-
-func (d *diskUse) bytes() float64 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if time.Since(d.looked) < 15*time.Second {
-		return d.last
-	}
-	d.looked, d.last = time.Now(), 0
-	_ = filepath.WalkDir(d.dir, func(_ string, e fs.DirEntry, err error) error {
-		if err != nil { // a file that a compaction has just removed
-			return nil
-		}
-		if info, err := e.Info(); err == nil && !e.IsDir() {
-			d.last += float64(info.Size())
-		}
-		return nil
-	})
-	return d.last
 }
 
 // heads collects how far the journals go, and how many books there are.

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"saldo/internal/bench"
+)
+
+// scenarios is everything that bench can measure, in the order in which it does.
+var scenarios = []struct {
+	name    string
+	clients []int // without --clients
+	run     func(context.Context, bench.Options) (*bench.Report, error)
+}{
+	{"balance", []int{64}, bench.Balance},
+	{"charge", []int{64, 512}, bench.Charge},
+	{"bulk", []int{4}, bench.Bulk},
+	{"history", []int{16}, bench.History},
+	{"batch-hot", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Batch(ctx, o, true) }},
+	{"batch", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Batch(ctx, o, false) }},
+	{"single-hot", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Single(ctx, o, true) }},
+	{"single", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Single(ctx, o, false) }},
+}
+
+func scenarioNames() (names []string) {
+	for _, s := range scenarios {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// benchCommand is saldo bench.
+func (a *app) benchCommand() *cobra.Command {
+	var o bench.Options
+	var seconds float64
+	c := &cobra.Command{
+		Use:   "bench [SCENARIO...]",
+		Short: "Measure this Saldo on this machine",
+		Long: `Measure this Saldo on this machine, each figure beside a baseline that is
+measured in turns with it:
+
+  balance     reads of a balance over HTTP; beside net/http writing the same bytes
+  charge      one charge a request, one hot account; beside net/http appending
+              the same bytes to a file, one fdatasync for all who wait
+  bulk        1,000 transfers a request; beside the same
+  history     statements and past balances of a long history
+  batch       commands of 1,000 transfers in process, over 100,000 accounts
+  batch-hot   … on one account
+  single      1,000 callers in process, one transfer each, over 100,000 accounts
+  single-hot  … on one account; all four beside Pebble writing the same keys and bytes
+
+Without --address it starts servers of its own, on temporary directories.`,
+		Example: `  saldo bench
+  saldo bench balance charge --pairs 5 --seconds 3 -o json
+  saldo bench charge --clients 64
+  saldo bench balance --address http://10.0.0.5:7400 --token-file token`,
+		ValidArgs: scenarioNames(),
+		Args:      cobra.OnlyValidArgs,
+	}
+	f := c.Flags()
+	f.IntVar(&o.Pairs, "pairs", 5, "how often each is measured; medians are shown")
+	f.Float64Var(&seconds, "seconds", 3, "how long each run is")
+	f.IntVar(&o.Clients, "clients", 0, "connections (default: as the scenario has it)")
+	f.StringVar(&o.Dir, "dir", "", "where the temporary directories go (default: the system's)")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if o.Pairs < 1 || seconds <= 0 || o.Clients < 0 {
+			return usagef("--pairs and --seconds are above zero, --clients is not below")
+		}
+		o.For = time.Duration(seconds * float64(time.Second))
+		if a.to.address != "" {
+			s, err := a.asker()
+			if err != nil {
+				return err
+			}
+			o.Address, o.Token = s.URL, s.Token
+		}
+		o.Said = func(format string, args ...any) {
+			if isTerminal(a.stderr) {
+				a.say(format, args...)
+			}
+		}
+		reports, err := runScenarios(c.Context(), o, args)
+		if err != nil {
+			return err
+		}
+		return a.showBench(reports)
+	}
+	c.AddCommand(a.baselineCommand())
+	return c
+}
+
+func runScenarios(ctx context.Context, o bench.Options, names []string) (reports []*bench.Report, err error) {
+	for _, s := range scenarios {
+		if len(names) > 0 && !slices.Contains(names, s.name) {
+			continue
+		}
+		if o.Address != "" && s.clients[0] == 0 {
+			if len(names) > 0 {
+				return nil, usagef("%s runs in process: leave out --address", s.name)
+			}
+			continue
+		}
+		clients := s.clients
+		if o.Clients > 0 && clients[0] != 0 {
+			clients = []int{o.Clients}
+		}
+		for _, n := range clients {
+			this := o
+			this.Clients = n
+			r, err := s.run(ctx, this)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.name, err)
+			}
+			reports = append(reports, r)
+		}
+	}
+	return reports, nil
+}
+
+func (a *app) showBench(reports []*bench.Report) error {
+	if a.structured() && a.output != "csv" {
+		return a.show(reports)
+	}
+	rows := []object{}
+	for _, r := range reports {
+		row := object{"scenario": r.Scenario, "clients": r.Clients, "unit": r.Unit, "saldo": fmt.Sprintf("%.0f", r.Saldo), "p50": r.P50, "p99": r.P99}
+		if r.Base > 0 {
+			row["baseline"] = fmt.Sprintf("%.0f", r.Base)
+			row["ratio"] = fmt.Sprintf("%.2f", r.Ratio)
+			row["base_p50"], row["base_p99"] = r.BaseP50, r.BaseP99
+		}
+		if r.RSSBytes > 0 {
+			row["rss"] = fmt.Sprintf("%d MB", r.RSSBytes>>20)
+		}
+		rows = append(rows, row)
+	}
+	return a.showList(rows, "scenario", "clients", "unit", "saldo", "baseline", "ratio", "p50", "p99", "base_p50", "base_p99", "rss")
+}
+
+// baselineCommand is what bench starts to compare with.
+func (a *app) baselineCommand() *cobra.Command {
+	var b bench.Baseline
+	c := &cobra.Command{Use: "baseline", Hidden: true, Short: "The least that could answer", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return b.Serve(c.Context(), a.stdout) }}
+	c.Flags().StringVar(&b.Sample, "sample", "", "file with the answer")
+	c.Flags().StringVar(&b.File, "file", "", "file to append to")
+	c.Flags().IntVar(&b.Bytes, "bytes", 0, "how much to append")
+	return c
+}

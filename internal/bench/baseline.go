@@ -1,0 +1,179 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+
+	"saldo/dialect/native"
+)
+
+// A Baseline is the least that could answer: a bare net/http handler that
+// writes the head and the body of a sample and, with File, first appends Bytes
+// to a file and waits until they are durable, together with whoever else waits.
+type Baseline struct {
+	Sample string // file with a whole answer: head and body
+	File   string
+	Bytes  int
+}
+
+// Serve answers on a port of its own, whose address it writes to out, until ctx ends.
+func (b *Baseline) Serve(ctx context.Context, out io.Writer) error {
+	sample, err := os.ReadFile(b.Sample)
+	if err != nil {
+		return err
+	}
+	head, body, ok := bytes.Cut(sample, headEnd)
+	if !ok {
+		return fmt.Errorf("%s is not a whole answer", b.Sample)
+	}
+	type field struct {
+		name   string
+		values []string
+	}
+	var fields []field
+	for _, line := range strings.Split(string(head), "\r\n")[1:] {
+		name, value, _ := strings.Cut(line, ": ")
+		if name = http.CanonicalHeaderKey(name); name != "Date" && name != "Content-Length" {
+			fields = append(fields, field{name, []string{value}})
+		}
+	}
+	status := 200
+	if _, err := fmt.Sscanf(string(head), "HTTP/1.1 %d", &status); err != nil {
+		return err
+	}
+	length := []string{fmt.Sprint(len(body))}
+	var group *committer
+	if b.File != "" {
+		if group, err = openCommitter(b.File); err != nil {
+			return err
+		}
+		defer group.close()
+	}
+	record := bytes.Repeat([]byte{0x5a}, b.Bytes)
+	pool := sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > 0 {
+			buf := pool.Get().(*[]byte)
+			for {
+				if _, err := r.Body.Read(*buf); err != nil {
+					break
+				}
+			}
+			pool.Put(buf)
+		}
+		if group != nil {
+			if err := group.append(record); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+		}
+		h := w.Header()
+		for _, f := range fields {
+			h[f.name] = f.values
+		}
+		h["Content-Length"] = length
+		w.WriteHeader(status)
+		_, _ = w.Write(body)
+	})}
+	native.Configure(s)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { s.Close() })
+	defer stop()
+	fmt.Fprintln(out, l.Addr())
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// A committer appends to a file what many bring, with one write and one
+// fdatasync for all who wait.
+type committer struct {
+	file *os.File
+	more chan struct{}
+	done chan struct{}
+
+	mu      sync.Mutex
+	waiting []chan error
+	bytes   []byte
+	closed  bool
+}
+
+func openCommitter(name string) (*committer, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	c := &committer{file: f, more: make(chan struct{}, 1), done: make(chan struct{})}
+	go c.run()
+	return c, nil
+}
+
+var answers = sync.Pool{New: func() any { return make(chan error, 1) }}
+
+func (c *committer) append(b []byte) error {
+	answer := answers.Get().(chan error)
+	c.mu.Lock()
+	c.bytes = append(c.bytes, b...)
+	c.waiting = append(c.waiting, answer)
+	c.mu.Unlock()
+	c.wake()
+	err := <-answer
+	answers.Put(answer)
+	return err
+}
+
+func (c *committer) wake() {
+	select {
+	case c.more <- struct{}{}:
+	default:
+	}
+}
+
+func (c *committer) run() {
+	defer close(c.done)
+	var bytes []byte
+	var waiting []chan error
+	for {
+		<-c.more
+		c.mu.Lock()
+		bytes, c.bytes = c.bytes, bytes[:0]
+		waiting, c.waiting = c.waiting, waiting[:0]
+		closed := c.closed
+		c.mu.Unlock()
+		if closed {
+			return
+		}
+		if len(waiting) == 0 {
+			continue
+		}
+		_, err := c.file.Write(bytes)
+		if err == nil {
+			err = syscall.Fdatasync(int(c.file.Fd()))
+		}
+		for _, w := range waiting {
+			w <- err
+		}
+	}
+}
+
+func (c *committer) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.wake()
+	<-c.done
+	c.file.Close()
+}

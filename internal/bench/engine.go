@@ -1,0 +1,194 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"saldo/ledger"
+	"saldo/money"
+	"saldo/store/embedded"
+)
+
+// coldAccounts is how many accounts the transfers of Batch and Single are spread
+// over when they are not all of one.
+const coldAccounts = 100_000
+
+// An engine is a ledger in this process, on a directory of its own.
+type engine struct {
+	dir      string
+	store    *embedded.Store
+	ledger   *ledger.Ledger
+	shapes   *shapes
+	tenant   ledger.TenantID
+	accounts []ledger.AccountID
+}
+
+func newEngine(ctx context.Context, o Options, accounts int) (e *engine, err error) {
+	e = &engine{}
+	if e.dir, err = os.MkdirTemp(o.Dir, "saldo-bench-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.close())
+		}
+	}()
+	if e.store, err = embedded.Open(filepath.Join(e.dir, "data"), embedded.Options{DiskReserve: -1, Logger: slog.New(slog.DiscardHandler)}); err != nil {
+		return nil, err
+	}
+	e.shapes = &shapes{Store: e.store}
+	if e.ledger, err = ledger.Open(ctx, e.shapes, ledger.Options{}); err != nil {
+		return nil, err
+	}
+	if err := e.ledger.EnsureSystem(ctx); err != nil {
+		return nil, err
+	}
+	t, _, err := e.ledger.CreateTenant(ctx, 0, "", ledger.Tenant{Name: ledger.FirstBook})
+	if err != nil {
+		return nil, err
+	}
+	e.tenant = t.Number
+	usd, err := e.ledger.Unit(ctx, t.Number, "USD")
+	if err != nil {
+		return nil, err
+	}
+	// Accounts with enough to spend.
+	rich, _ := usd.Parse("1000000000")
+	for len(e.accounts) < accounts {
+		c := &ledger.Command{Tenant: e.tenant, Book: 1}
+		if len(e.accounts) == 0 {
+			c.Ops = append(c.Ops, &ledger.AddUnit{Unit: usd})
+		}
+		for range min(2000, accounts-len(e.accounts)) {
+			id := e.ledger.NewID()
+			e.accounts = append(e.accounts, id)
+			c.Ops = append(c.Ops, &ledger.OpenAccount{ID: id, Unit: "USD", Mode: ledger.Own},
+				&ledger.Transfer{Kind: ledger.TopUp, From: ledger.SystemID(1, 0, ledger.Cash), To: id, Amount: rich})
+		}
+		if _, err := e.ledger.Post(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return e, e.settle(ctx)
+}
+
+// settle waits until the indexes have everything.
+func (e *engine) settle(ctx context.Context) error { return e.store.WaitIndexes(ctx) }
+
+func (e *engine) close() error {
+	var err error
+	if e.ledger != nil {
+		err = e.ledger.Close()
+	}
+	if e.store != nil {
+		err = errors.Join(err, e.store.Close())
+	}
+	return errors.Join(err, os.RemoveAll(e.dir))
+}
+
+// command makes a command of n charges of accounts, under random ids.
+func (e *engine) command(rng *rand.Rand, n int) *ledger.Command {
+	id := func() string { return fmt.Sprintf("%016x-%016x", rng.Uint64(), rng.Uint64()) }
+	c := &ledger.Command{Tenant: e.tenant, Book: 1, ID: id(), Remember: true, Ops: make([]ledger.Op, n)}
+	for i := range c.Ops {
+		t := &ledger.Transfer{Kind: ledger.Charge, From: e.accounts[rng.IntN(len(e.accounts))], To: ledger.SystemID(1, 0, ledger.Revenue),
+			Amount: money.New(1 + rng.Int64N(1000))}
+		if n > 1 {
+			t.ID = id()
+		}
+		c.Ops[i] = t
+	}
+	return c
+}
+
+// run has callers post commands of n transfers for a while, waits for the
+// indexes, and returns transfers a second: the clock stops when they have it all.
+func (e *engine) run(ctx context.Context, callers, n int, d time.Duration) (float64, error) {
+	e.shapes.begin()
+	began := time.Now()
+	until := began.Add(d)
+	done := make([]int, callers)
+	errs := make([]error, callers)
+	var wg sync.WaitGroup
+	for i := range callers {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(rand.Uint64(), uint64(i)))
+			for time.Now().Before(until) {
+				if _, err := e.ledger.Post(ctx, e.command(rng, n)); err != nil {
+					errs[i] = err
+					return
+				}
+				done[i] += n
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(append(errs, e.settle(ctx))...); err != nil {
+		return 0, err
+	}
+	total := 0
+	for _, n := range done {
+		total += n
+	}
+	return float64(total) / time.Since(began).Seconds(), nil
+}
+
+// batchCallers is how many commands of 1,000 transfers are under way at a time:
+// while one is written the next is decided.
+const batchCallers = 4
+
+// Batch measures commands of 1,000 transfers each in this process, and Single
+// 1,000 callers with one transfer each; over hot, one account, or many; both
+// beside Pebble writing the same keys and bytes.
+func Batch(ctx context.Context, o Options, hot bool) (*Report, error) {
+	return inProcess(ctx, o, "batch", "commands of 1,000 transfers each", hot, batchCallers, 1000)
+}
+
+// Single is described at Batch.
+func Single(ctx context.Context, o Options, hot bool) (*Report, error) {
+	return inProcess(ctx, o, "single", "1,000 callers, one transfer each at a time", hot, 1000, 1)
+}
+
+func inProcess(ctx context.Context, o Options, name, what string, hot bool, callers, n int) (r *Report, err error) {
+	accounts := coldAccounts
+	where := fmt.Sprintf("spread over %d accounts", accounts)
+	if hot {
+		accounts, where = 1, "all on one account"
+		name += "-hot"
+	}
+	e, err := newEngine(ctx, o, accounts)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, e.close()) }()
+	r = &Report{Scenario: name, What: what + ", " + where + ", in process, until the indexes have it all",
+		Baseline: "Pebble writing the same keys and bytes", Unit: "transfers/s", Clients: callers}
+	if _, err := e.run(ctx, callers, n, min(o.For, time.Second)); err != nil {
+		return nil, err
+	}
+	raw, err := newRaw(o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, raw.close()) }()
+	for pair := range o.Pairs {
+		var p Pair
+		if p.Saldo, err = e.run(ctx, callers, n, o.For); err != nil {
+			return nil, err
+		}
+		if p.Base, err = raw.run(ctx, e.shapes.taken, e.accounts); err != nil {
+			return nil, err
+		}
+		r.add(p)
+		o.say("%s, pair %d of %d: %.0f and %.0f transfers/s", name, pair+1, o.Pairs, p.Saldo, p.Base)
+	}
+	r.finish()
+	return r, nil
+}
