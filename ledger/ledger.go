@@ -84,6 +84,8 @@ type Ledger struct {
 	books map[BookID]*book
 	acts  map[string]func(context.Context, *Record) (*Command, error)
 
+	tenants sync.Map // *readTenant by key of the record
+
 	forgotten atomic.Uint64 // how often forget was called
 
 	clockMu sync.Mutex

@@ -331,28 +331,37 @@ func (l *Ledger) TenantByName(ctx context.Context, name string) (Tenant, error) 
 		return Tenant{}, Errorf(NotFound, "there is no tenant %.80q", name)
 	}
 	r, err := l.pointed(ctx, kindTenantName, name, kindTenant)
-	return tenantOf(r, err, name)
+	return l.tenantOf(r, err, name)
 }
 
 // TenantByID returns the tenant with a UUID.
 func (l *Ledger) TenantByID(ctx context.Context, id AccountID) (Tenant, error) {
 	r, err := l.pointed(ctx, kindTenantID, id.String(), kindTenant)
-	return tenantOf(r, err, id)
+	return l.tenantOf(r, err, id)
 }
 
 // TenantByNumber returns the tenant with a number.
 func (l *Ledger) TenantByNumber(ctx context.Context, n TenantID) (Tenant, error) {
 	r, err := l.Record(ctx, RecordKey{Kind: kindTenant, Key: numberKey(n)})
-	return tenantOf(r, err, n)
+	return l.tenantOf(r, err, n)
+}
+
+// A readTenant is what was read of a record. It holds as long as the record does.
+type readTenant struct {
+	record *Record
+	tenant Tenant
 }
 
 // tenantOf reads what a look-up found by ref.
-func tenantOf(r *Record, err error, ref any) (Tenant, error) {
+func (l *Ledger) tenantOf(r *Record, err error, ref any) (Tenant, error) {
 	switch {
 	case err != nil:
 		return Tenant{}, err
 	case r == nil:
 		return Tenant{}, Errorf(NotFound, "there is no tenant %v", ref)
+	}
+	if was, ok := l.tenants.Load(r.Key); ok && was.(*readTenant).record == r {
+		return was.(*readTenant).tenant, nil
 	}
 	n, err := numberOf(r.Key)
 	if err != nil {
@@ -366,7 +375,9 @@ func tenantOf(r *Record, err error, ref any) (Tenant, error) {
 	if !ok {
 		return Tenant{}, errRow(r, errors.New("its id is not a UUID"))
 	}
-	return Tenant{TenantID(n), id, row.Name, row.Created}, nil
+	t := Tenant{TenantID(n), id, row.Name, row.Created}
+	l.tenants.Store(r.Key, &readTenant{r, t})
+	return t, nil
 }
 
 // Tenants lists tenants in order of number, after the one where an earlier page
@@ -382,7 +393,7 @@ func (l *Ledger) Tenants(ctx context.Context, from string, limit int) ([]Tenant,
 		if len(tenants) == limit {
 			return tenants, next, nil
 		}
-		t, err := tenantOf(row.Record, nil, row.Key)
+		t, err := l.tenantOf(row.Record, nil, row.Key)
 		if err != nil {
 			return nil, "", err
 		}
