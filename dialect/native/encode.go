@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
-	"time"
 
 	"saldo/ledger"
 	"saldo/money"
@@ -275,6 +274,3 @@ func (n note) compose() *ledger.Text {
 	w.close()
 	return &ledger.Text{Data: w.b}
 }
-
-// stamp is a time as wire types have it.
-func stamp(t ledger.Time) time.Time { return t.Std() }

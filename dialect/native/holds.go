@@ -2,6 +2,7 @@ package native
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"saldo/ledger"
@@ -10,16 +11,15 @@ import (
 
 // A holdBody is what bodies say of holds.
 type holdBody struct {
-	id        string
-	amount    numeral
-	to        []payee
-	final     bool
-	life      ledger.Lifetime
-	lives     bool // a lifetime was given
-	count     numeral
-	usage     ledger.Usage
-	note      note
-	hasAmount bool
+	id     string
+	amount numeral
+	to     []payee
+	final  bool
+	life   ledger.Lifetime
+	lives  bool // a lifetime was given
+	count  numeral
+	usage  ledger.Usage
+	note   note
 }
 
 type payee struct {
@@ -393,7 +393,7 @@ func (s *server) listHolds(q *request) (reply, error) {
 	if state == "" {
 		state = "open"
 	}
-	if !contains([]string{"open", "captured", "released", "expired", "all"}, state) {
+	if !slices.Contains([]string{"open", "captured", "released", "expired", "all"}, state) {
 		return reply{}, invalid("state", "has to be open, captured, released, expired or all")
 	}
 	p, err := q.page()

@@ -9,7 +9,7 @@ var document []byte
 
 // openAPI serves GET /openapi.json.
 func (s *server) openAPI(q *request) (reply, error) {
-	q.b = append(q.b, document...)
+	q.b = append(q.b, s.document...)
 	return reply{bare: "application/json"}, nil
 }
 

@@ -1,0 +1,260 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"saldo/auth"
+	"saldo/ledger"
+)
+
+// A request is one request on its way through, with the memory that it uses.
+type request struct {
+	*http.Request
+	s      *server
+	ctx    context.Context // does not end when the client goes away; has a deadline when it writes
+	cred   *auth.Credential
+	tenant ledger.TenantID
+	params [3]string // what the path names, in order
+	query  url.Values
+	in     []byte // the body
+	writer        // the reply under construction
+	items  []item
+	cookie bool // the credential came by cookie
+}
+
+// serve finds whose request it is and what it may, and calls the endpoint.
+func (q *request) serve(w http.ResponseWriter, rt *route) (reply, error) {
+	ctx := context.WithoutCancel(q.Request.Context())
+	if q.Method != http.MethodGet && q.Method != http.MethodHead {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, q.s.o.Patience)
+		defer cancel()
+	}
+	q.ctx = ctx
+	if rt.kind == public {
+		return rt.serve(q.s, q)
+	}
+	if err := q.authenticate(); err != nil {
+		return reply{}, err
+	}
+	if err := q.s.limits.take(q.cred.Number, q.s.o.Now(), w.Header()); err != nil {
+		return reply{}, err
+	}
+	if err := q.need(rt.scope); err != nil {
+		return reply{}, err
+	}
+	if rt.kind == inTenant {
+		if err := q.chooseTenant(); err != nil {
+			return reply{}, err
+		}
+	}
+	return rt.serve(q.s, q)
+}
+
+// authenticate finds the credential: a bearer token, or a session's cookie.
+func (q *request) authenticate() error {
+	token, err := q.token()
+	if err != nil {
+		return err
+	}
+	q.cred, err = q.s.auth.Bearer(q.ctx, token, q.s.o.ClientAddr(q.Request))
+	return err
+}
+
+func (q *request) token() (string, error) {
+	if values := q.Header["Authorization"]; len(values) > 0 {
+		scheme, token, _ := strings.Cut(values[0], " ")
+		if len(values) > 1 || !strings.EqualFold(scheme, "bearer") || token == "" {
+			return "", refuse(CodeUnauthorized, "Give one credential, as Authorization: Bearer and the token")
+		}
+		return strings.TrimSpace(token), nil
+	}
+	token, ok := q.sessionToken()
+	switch {
+	case !ok:
+		return "", refuse(CodeUnauthorized, "Give a credential, as Authorization: Bearer and the token")
+	case q.Method != http.MethodGet && q.Method != http.MethodHead && q.Header.Get(csrfHeader) == "":
+		return "", refuse(CodeHeaderRequired, "")
+	}
+	q.cookie = true
+	return token, nil
+}
+
+// need refuses a credential without a scope.
+func (q *request) need(scope auth.Scope) error {
+	return q.cred.May(scope)
+}
+
+// chooseTenant finds the tenant that the request is about.
+func (q *request) chooseTenant() error {
+	ref := q.Header.Get(tenantHeader)
+	if q.URL.RawQuery != "" {
+		if named := q.URL.Query().Get("tenant"); named != "" {
+			ref = named
+		}
+	}
+	if ref == "" && q.cred.Tenant != 0 {
+		q.tenant = q.cred.Tenant
+		return nil
+	}
+	name := ref
+	if ref == "" {
+		name = ledger.FirstBook // the tenant that a new server begins with is called as its book
+	}
+	if n, ok := q.s.tenants.Load(name); ok && q.cred.Tenant == 0 {
+		q.tenant = n.(ledger.TenantID)
+		return nil
+	}
+	t, err := q.s.ledger.Tenant(q.ctx, name)
+	switch {
+	case err != nil && ref == "":
+		return refuse(CodeTenantRequired, "")
+	case err != nil:
+		return err
+	case q.cred.Tenant != 0 && q.cred.Tenant != t.Number:
+		return refuse(CodeForbidden, "The credential belongs to another tenant")
+	}
+	q.tenant = t.Number
+	if name == t.Name { // which is its for ever
+		q.s.tenants.Store(name, t.Number)
+	}
+	return nil
+}
+
+// tenantHeader is where an operator says which tenant is meant.
+const tenantHeader = "Saldo-Tenant"
+
+// read reads the body, of at most limit bytes, and returns what decodes it.
+// Where optional, an empty body is an empty object.
+func (q *request) read(limit int, optional bool) (decoder, error) {
+	r := q.Request
+	if r.ContentLength > int64(limit) {
+		return decoder{}, refuse(CodeBodyTooLarge, "The body is too large: at most %d bytes are taken", limit)
+	}
+	if r.ContentLength > int64(cap(q.in)) {
+		q.in = make([]byte, 0, r.ContentLength+1)
+	}
+	if cap(q.in) == 0 {
+		q.in = make([]byte, 0, 4<<10)
+	}
+	q.in = q.in[:0]
+	for {
+		n, err := r.Body.Read(q.in[len(q.in):cap(q.in)])
+		q.in = q.in[:len(q.in)+n]
+		switch {
+		case len(q.in) > limit:
+			return decoder{}, refuse(CodeBodyTooLarge, "The body is too large: at most %d bytes are taken", limit)
+		case err == io.EOF:
+			return q.decoder(optional)
+		case err != nil:
+			return decoder{}, unread(err)
+		}
+		if len(q.in) == cap(q.in) {
+			q.in = append(q.in, 0)[:len(q.in)]
+		}
+	}
+}
+
+// unread says why a body could not be read.
+func unread(err error) error {
+	var slow interface{ Timeout() bool }
+	if errors.As(err, &slow) && slow.Timeout() {
+		return refuse(CodeRequestTimeout, "")
+	}
+	return refuse(CodeBodyIncomplete, "")
+}
+
+func (q *request) decoder(optional bool) (decoder, error) {
+	if len(q.in) == 0 {
+		if optional {
+			q.in = append(q.in, "{}"...)
+			return decoder{b: q.in}, nil
+		}
+		return decoder{}, refuse(CodeMalformedJSON, "The call needs a body: a JSON object")
+	}
+	if !isJSON(q.Header["Content-Type"]) || len(q.Header["Content-Encoding"]) > 0 {
+		return decoder{}, refuse(CodeMediaType, "")
+	}
+	return decoder{b: q.in}, nil
+}
+
+func isJSON(types []string) bool {
+	if len(types) != 1 {
+		return false
+	}
+	if types[0] == "application/json" {
+		return true
+	}
+	name, params, _ := strings.Cut(types[0], ";")
+	if !strings.EqualFold(strings.TrimSpace(name), "application/json") {
+		return false
+	}
+	key, charset, ok := strings.Cut(params, "=")
+	return strings.TrimSpace(params) == "" || ok && strings.EqualFold(strings.TrimSpace(key), "charset") &&
+		strings.EqualFold(strings.Trim(charset, `" `), "utf-8")
+}
+
+// id returns the caller's id of a call: what the body says, or the header
+// Idempotency-Key, which agree where both are given.
+func (q *request) id(body string, required bool) (string, error) {
+	values := q.Header["Idempotency-Key"]
+	key := ""
+	if len(values) > 0 {
+		key = values[0]
+		if n := len(key); n >= 2 && key[0] == '"' && key[n-1] == '"' {
+			key = key[1 : n-1] // a structured field's string
+		}
+		if len(values) > 1 || !ledger.ValidID(key) {
+			return "", invalid("Idempotency-Key", badID)
+		}
+	}
+	switch {
+	case key == "" && body == "" && required:
+		return "", refuse(CodeIDRequired, "")
+	case key != "" && body != "" && key != body:
+		return "", refuse(CodeKeyDisagrees, "")
+	case body == "":
+		return key, nil
+	}
+	return body, nil
+}
+
+// ask reads the query, which may have no other names than these.
+func (q *request) ask(known ...string) error {
+	if q.URL.RawQuery == "" {
+		return nil
+	}
+	values, err := url.ParseQuery(q.URL.RawQuery)
+	if err != nil {
+		return invalid("query", "%s", err)
+	}
+	for name, given := range values {
+		switch {
+		case name == "tenant":
+		case !slices.Contains(known, name):
+			return invalid(shown([]byte(name)), "is not known here; known are %s", strings.Join(append(known, "tenant"), ", "))
+		case len(given) > 1 && name != "id":
+			return invalid(name, "is given twice")
+		}
+	}
+	q.query = values
+	return nil
+}
+
+// post asks the ledger, in the name of the caller.
+func (q *request) post(c *ledger.Command) (ledger.Result, error) {
+	c.Tenant, c.Actor, c.Remember = q.tenant, q.cred.Number, true
+	res, err := q.s.ledger.Post(q.ctx, c)
+	if err != nil {
+		e := asError(err)
+		e.Replayed = res.Replayed
+		return res, e
+	}
+	return res, nil
+}
