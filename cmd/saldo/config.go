@@ -271,7 +271,11 @@ func nearest(key string) string {
 		}
 	}
 	for _, s := range settings {
-		if len(plain) > 2 && (strings.HasPrefix(s.key, plain) || strings.HasPrefix(plain, s.key)) {
+		same := 0
+		for same < min(len(plain), len(s.key)) && plain[same] == s.key[same] {
+			same++
+		}
+		if same >= max(3, len(plain)-3) {
 			return s.key
 		}
 	}
@@ -281,14 +285,14 @@ func nearest(key string) string {
 // fill reads the typed fields out of what was loaded, and checks them.
 func (c *config) fill() error {
 	r := reader{c: c}
-	c.Data = r.text("data")
+	c.Data = r.directory("data", "")
 	c.Listen = r.address("listen")
 	c.AdminListen = r.address("admin-listen")
 	c.TLSCert, c.TLSKey = r.text("tls-cert"), r.text("tls-key")
 	c.PlaintextBehindProxy = r.yesNo("plaintext-behind-proxy")
 	c.TrustedProxies = r.prefixes("trusted-proxies")
 	c.MasterKey, c.MasterKeyFile = r.text("master-key"), r.text("master-key-file")
-	c.Backups = firstOf(r.text("backups"), filepath.Join(c.Data, "backups"))
+	c.Backups = r.directory("backups", filepath.Join(c.Data, "backups"))
 	c.LogFormat = r.oneOf("log-format", "auto", "text", "json")
 	c.LogLevel = r.oneOf("log-level", "debug", "info", "warn", "error")
 	c.Cache, c.DiskReserve, c.Memory = r.size("cache"), r.size("disk-reserve"), r.size("memory")
@@ -342,6 +346,15 @@ func (r *reader) text(key string) string {
 		r.fail(key, "has to be text in quotes, not %v", v)
 	}
 	return s
+}
+
+// directory makes a path of it that holds wherever it is said.
+func (r *reader) directory(key, otherwise string) string {
+	path, err := filepath.Abs(firstOf(r.text(key), otherwise))
+	if err != nil {
+		r.fail(key, "is no directory: %v", err)
+	}
+	return path
 }
 
 func (r *reader) oneOf(key string, words ...string) string {

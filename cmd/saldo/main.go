@@ -46,7 +46,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	var quiet silent
 	if !errors.As(err, &quiet) {
 		fmt.Fprintln(stderr, "saldo: "+explain(err))
-		if code == exitUsage && ran != nil {
+		var usage *usageError
+		if errors.As(err, &usage) && ran != nil {
 			fmt.Fprintf(stderr, "Try '%s --help'.\n", ran.CommandPath())
 		}
 	}
