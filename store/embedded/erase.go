@@ -47,8 +47,6 @@ func (er *eraser) poke() {
 	}
 }
 
-func (er *eraser) stop() { <-er.done }
-
 func (er *eraser) run() {
 	defer close(er.done)
 	for {

@@ -107,9 +107,6 @@ func startIndexer(s *Store) (*indexer, error) {
 	return ix, nil
 }
 
-// stop waits for the goroutine, which the store's context ends.
-func (ix *indexer) stop() { <-ix.done }
-
 func (ix *indexer) run() {
 	defer close(ix.done)
 	err := ix.work()
@@ -179,19 +176,39 @@ func (ix *indexer) until(ctx context.Context, ready func() bool) error {
 
 // wait waits until the indexes have what was durable when it was called.
 func (ix *indexer) wait(ctx context.Context) error {
-	var target uint64
-	ix.update(func() { target = ix.fed; ix.waiters++ })
-	defer func() {
-		ix.mu.Lock()
-		ix.waiters--
-		ix.mu.Unlock()
-	}()
+	ix.mu.Lock()
+	target := ix.fed
+	ready := ix.err == nil && ix.live && ix.folded >= target
+	ix.mu.Unlock()
+	if ready {
+		return ctx.Err()
+	}
+	defer ix.hurry()()
 	return ix.until(ctx, func() bool { return ix.err == nil && ix.live && ix.folded >= target })
 }
 
 // waitRoom waits until the indexes are not too far behind for another batch.
 func (ix *indexer) waitRoom(ctx context.Context) error {
-	return ix.until(ctx, func() bool { return ix.err != nil || ix.fed-ix.folded <= ix.bound })
+	room := func() bool { return ix.err != nil || ix.fed-ix.folded <= ix.bound }
+	ix.mu.Lock()
+	ready := room()
+	ix.mu.Unlock()
+	if ready {
+		return nil
+	}
+	defer ix.hurry()()
+	return ix.until(ctx, room)
+}
+
+// hurry keeps the indexer from lingering until the function that it returns is
+// called.
+func (ix *indexer) hurry() func() {
+	ix.update(func() { ix.waiters++ })
+	return func() {
+		ix.mu.Lock()
+		ix.waiters--
+		ix.mu.Unlock()
+	}
 }
 
 // feed hands over what an Append has made durable.

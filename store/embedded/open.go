@@ -86,6 +86,7 @@ type Store struct {
 
 	views  views
 	dead   atomic.Pointer[error] // why the store refuses everything
+	died   chan struct{}         // closed when it does
 	ctx    context.Context       // ends with Close
 	cancel context.CancelFunc
 	closed sync.Once
@@ -107,7 +108,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, options: o, lock: lock, heads: map[ledger.BookID]ledger.Head{}}
+	s := &Store{dir: dir, options: o, lock: lock, heads: map[ledger.BookID]ledger.Head{}, died: make(chan struct{})}
 	s.reserve = reserve{fs: o.FS, dir: dir, bytes: o.DiskReserve}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	defer func() {
@@ -192,10 +193,10 @@ func (s *Store) Close() (err error) {
 	s.closed.Do(func() {
 		s.cancel()
 		if s.index != nil {
-			s.index.stop()
+			s.await(s.index.done)
 		}
 		if s.eraser != nil {
-			s.eraser.stop()
+			s.await(s.eraser.done)
 		}
 		if s.err() != nil {
 			return
@@ -207,6 +208,15 @@ func (s *Store) Close() (err error) {
 		err = errors.Join(err, s.lock.release())
 	})
 	return err
+}
+
+// await waits for the end of a goroutine. That of a dead store may never come:
+// Pebble can be left holding a lock that it waits for.
+func (s *Store) await(done <-chan struct{}) {
+	select {
+	case <-done:
+	case <-s.died:
+	}
 }
 
 // err returns why the store refuses everything, or nil.
@@ -221,6 +231,7 @@ func (s *Store) err() error {
 func (s *Store) die(err error) {
 	err = fmt.Errorf("embedded: a write failed: %w", err)
 	if s.dead.CompareAndSwap(nil, &err) {
+		close(s.died)
 		s.cancel()
 		s.options.Fatal(err)
 	}

@@ -163,9 +163,9 @@ func rows(t testing.TB, s *Store, q ledger.Query, f func(ledger.Row) string) []s
 	return got
 }
 
-func seqs(r ledger.Row) string { return fmt.Sprint(r.Event.Seq) }
-func ids(r ledger.Row) string  { return fmt.Sprint(r.Account.ID[15]) }
-func keys(r ledger.Row) string { return r.Record.Key }
+func seqs(r ledger.Row) string    { return fmt.Sprint(r.Event.Seq) }
+func numbers(r ledger.Row) string { return fmt.Sprint(r.Account.ID[15]) }
+func keys(r ledger.Row) string    { return r.Record.Key }
 
 func want(t testing.TB, got []string, want string) {
 	t.Helper()
@@ -354,7 +354,7 @@ func TestAccountsAndSearch(t *testing.T) {
 	))
 	other := newBook(2, 4)
 	mustAppend(t, s, other.batch(other.open(account(5), ledger.AccountID{}, `{"name":"Ada"}`)))
-	list := func(q ledger.Query) []string { return rows(t, s, q, ids) }
+	list := func(q ledger.Query) []string { return rows(t, s, q, numbers) }
 	want(t, list(ledger.Query{List: ledger.ListAccounts, Tenant: 3}), "1 2 3 4")
 	want(t, list(ledger.Query{List: ledger.ListAccounts, Tenant: 3, Roots: true}), "1 4")
 	want(t, list(ledger.Query{List: ledger.ListAccounts, Tenant: 3, Parent: account(1)}), "2 3")
@@ -376,7 +376,7 @@ func TestAccountsAndSearch(t *testing.T) {
 		whole, paged := list(q), []string{}
 		q.Limit = 1
 		for {
-			page := rows(t, s, q, func(r ledger.Row) string { q.From = r.Key; return ids(r) })
+			page := rows(t, s, q, func(r ledger.Row) string { q.From = r.Key; return numbers(r) })
 			if len(page) == 0 {
 				break
 			}

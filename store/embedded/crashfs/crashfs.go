@@ -36,6 +36,7 @@ type FS struct {
 	failAt  int // 0: never
 	stopped chan struct{}
 	resumed chan struct{}
+	resume  sync.Once
 }
 
 // New returns an empty file system.
@@ -72,8 +73,9 @@ func (f *FS) IsStopped() bool {
 	}
 }
 
-// Resume lets everything go on that waits.
-func (f *FS) Resume() { close(f.resumed) }
+// Resume lets everything go on that waits, and nothing wait any more. To close
+// what uses a stopped file system takes a Resume first.
+func (f *FS) Resume() { f.resume.Do(func() { close(f.resumed) }) }
 
 // Crash returns what the disk may hold if the power goes now: all that was
 // synced, and of other writes and directory entries some or none, as seed
