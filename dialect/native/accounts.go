@@ -22,8 +22,8 @@ func (s *server) balance(q *request) (reply, error) {
 	var b ledger.Balance
 	if at == 0 {
 		b, err = s.ledger.Balance(q.ctx, a.ID)
-	} else {
-		b, err = s.ledger.BalanceAt(q.ctx, a.ID, at)
+	} else if b, err = s.ledger.BalanceAt(q.ctx, a.ID, at); ledger.CodeOf(err) == ledger.Invalid {
+		err = invalid("at", "has to be in the past")
 	}
 	if err != nil {
 		return reply{}, err

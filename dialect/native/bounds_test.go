@@ -181,6 +181,19 @@ func TestPathsAndMethods(t *testing.T) {
 	}
 }
 
+// TestHeaders: up to 16 KiB of them are taken. What is larger net/http refuses
+// before any handler sees it.
+func TestHeaders(t *testing.T) {
+	w := newWorld(t, native.Options{})
+	w.check = nil
+	if a := w.do("GET", "/healthz", "", "X-Large", strings.Repeat("x", 15<<10)); a.status != 200 {
+		t.Errorf("15 KiB: %d", a.status)
+	}
+	if a := w.do("GET", "/healthz", "", "X-Large", strings.Repeat("x", 24<<10)); a.status != 431 {
+		t.Errorf("24 KiB: %d", a.status)
+	}
+}
+
 func TestRates(t *testing.T) {
 	w := newWorld(t, native.Options{Rate: native.Rate{Requests: 3, Window: time.Hour}})
 	for range 3 {
@@ -194,8 +207,7 @@ func TestRates(t *testing.T) {
 
 // TestBrokenConnections sends requests that stop in the middle.
 func TestBrokenConnections(t *testing.T) {
-	w := newWorld(t, native.Options{})
-	w.server.Config.ReadTimeout = 300 * time.Millisecond
+	w := newWorld(t, native.Options{}, func(s *http.Server) { s.ReadTimeout = 300 * time.Millisecond })
 	id := w.account("10")
 	head := "POST /v1/accounts/" + id + "/charges HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + w.token +
 		"\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n"

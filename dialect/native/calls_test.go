@@ -131,7 +131,9 @@ func TestMoney(t *testing.T) {
 		if part.Data["of"] != "order/7 #1" || part.Data["kind"] != "refund" || part.Data["balance"].(map[string]any)["spendable"] != "6.000000" {
 			t.Errorf("a refund: %s", part.body)
 		}
-		w.refused(409, "REFUND_EXCEEDS_TRANSFER", "POST", refunds, `{"id":"r2","amount":"5"}`)
+		if r := w.refused(409, "REFUND_EXCEEDS_TRANSFER", "POST", refunds, `{"id":"r2","amount":"5"}`); r.Error["spendable"] != "4.000000" {
+			t.Errorf("what is left is not said: %s", r.body)
+		}
 		w.must("POST", refunds, `{"id":"r3"}`)
 		if got := w.spendable(id); got != "10.000000" {
 			t.Errorf("spendable %s", got)

@@ -147,10 +147,11 @@ type Error struct {
 	RetryAfter time.Duration `json:"-"`
 	Replayed   bool          `json:"-"` // the refusal is an earlier one, remembered under the id
 
-	allow string // methods, for 405
-	op    int    // which operation of the command was refused,
-	ofOp  bool   // if one was
-	cause error  // of an internal error: for the log only
+	allow string        // methods, for 405
+	op    int           // which operation of the command was refused,
+	ofOp  bool          // if one was
+	left  *ledger.Error // of a refund that is too large: how much is left
+	cause error         // of an internal error: for the log only
 }
 
 // A Detail says what is wrong with one field.
@@ -245,9 +246,17 @@ func ofLedger(r *ledger.Error) *Error {
 	if !r.Account.IsZero() {
 		e.Account = accountName(r.Account)
 	}
-	if r.Code == ledger.Insufficient || r.Code == ledger.OverRefund && r.Unit != (money.Unit{}) {
-		e.Required, e.Spendable, e.Unit = r.Unit.Text(r.Required), r.Unit.Text(r.Spendable), r.Unit.Code
+	switch r.Code {
+	case ledger.Insufficient:
+		e.figures(r, r.Unit)
 		e.LimitSource = r.By.String()
+	case ledger.OverRefund: // says so once the unit is known
+		e.left = r
 	}
 	return e
+}
+
+// figures says what there was, when it was not enough.
+func (e *Error) figures(r *ledger.Error, unit money.Unit) {
+	e.Required, e.Spendable, e.Unit = unit.Text(r.Required), unit.Text(r.Spendable), unit.Code
 }

@@ -34,7 +34,7 @@ type world struct {
 	check  func(*http.Request, []byte, *http.Response, []byte)
 }
 
-func newWorld(t testing.TB, o native.Options) *world {
+func newWorld(t testing.TB, o native.Options, tune ...func(*http.Server)) *world {
 	t.Helper()
 	store, err := embedded.Open(t.TempDir(), embedded.Options{})
 	if err != nil {
@@ -62,6 +62,9 @@ func newWorld(t testing.TB, o native.Options) *world {
 	o.Keys = keys
 	server := httptest.NewUnstartedServer(native.New(l, a, o))
 	native.Configure(server.Config)
+	for _, set := range tune {
+		set(server.Config)
+	}
 	server.Start()
 	w.url, w.server = server.URL, server
 	t.Cleanup(func() {
@@ -242,6 +245,38 @@ func BenchmarkCharge(b *testing.B) {
 	if reply.status != 201 {
 		b.Fatal(reply.status)
 	}
+}
+
+// BenchmarkBatch is the handler without the socket: 8,192 transfers between 1,000 accounts.
+func BenchmarkBatch(b *testing.B) {
+	w := newWorld(b, native.Options{})
+	ids := make([]string, 1000)
+	for i := range ids {
+		ids[i] = w.account("")
+	}
+	reply := discard{header: http.Header{}}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		b.StopTimer()
+		var body strings.Builder
+		fmt.Fprintf(&body, `{"id":"batch-%d","transfers":[`, n)
+		for i := range 8192 {
+			if i > 0 {
+				body.WriteByte(',')
+			}
+			fmt.Fprintf(&body, `{"from":"@cash","to":%q,"amount":"0.01"}`, ids[i%1000])
+		}
+		body.WriteString("]}")
+		r := httptest.NewRequest("POST", "/v1/transfers", strings.NewReader(body.String()))
+		r.Header.Set("Authorization", "Bearer "+w.token)
+		r.Header.Set("Content-Type", "application/json")
+		b.StartTimer()
+		w.server.Config.Handler.ServeHTTP(&reply, r)
+	}
+	if reply.status != 201 {
+		b.Fatal(reply.status)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/8192, "ns/transfer")
 }
 
 // discard takes a reply and forgets it.

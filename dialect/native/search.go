@@ -23,8 +23,9 @@ func (s *server) search(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	var seen map[ledger.AccountID]bool
 	if p.from == "" {
-		if err := q.direct(p, text); err != nil {
+		if seen, err = q.direct(p, text); err != nil {
 			return reply{}, err
 		}
 	}
@@ -39,7 +40,6 @@ func (s *server) search(q *request) (reply, error) {
 		}
 	}
 	query := ledger.Query{List: ledger.ListSearch, Tenant: q.tenant, Word: longest, From: p.from}
-	var before ledger.AccountID
 	for row, err := range s.ledger.Scan(q.ctx, query) {
 		if err != nil {
 			return reply{}, err
@@ -48,10 +48,9 @@ func (s *server) search(q *request) (reply, error) {
 			break
 		}
 		a := row.Account
-		if a.ID == before || !q.opens(a) {
+		if seen[a.ID] || !q.opens(a) {
 			continue
 		}
-		before = a.ID
 		if ok, err := q.says(a, words); err != nil {
 			return reply{}, err
 		} else if !ok {
@@ -97,8 +96,8 @@ func (q *request) says(a *ledger.Account, words []string) (bool, error) {
 	return true, nil
 }
 
-// direct writes the accounts that a text names by itself.
-func (q *request) direct(p *page, text string) error {
+// direct writes the accounts that a text names by itself, and returns which.
+func (q *request) direct(p *page, text string) (map[ledger.AccountID]bool, error) {
 	var ids []ledger.AccountID
 	if r, ok := parseRef(text); ok && r.role == 0 {
 		ids = append(ids, r.id)
@@ -126,14 +125,14 @@ func (q *request) direct(p *page, text string) error {
 			if asError(err).Code == CodeNotFound {
 				continue
 			}
-			return err
+			return nil, err
 		}
 		p.took()
 		if err := q.accountItem(id); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return seen, nil
 }
 
 // overview serves GET /v1/overview: what all customers of the tenant have, came

@@ -205,7 +205,7 @@ func remoteAddr(r *http.Request) netip.Addr {
 // Configure sets the bounds of a server for this API: of headers, of the time
 // that reading a request takes, of idle connections.
 func Configure(h *http.Server) {
-	h.MaxHeaderBytes = 16<<10 - 4096 // net/http adds 4096 of its own
+	h.MaxHeaderBytes = 16<<10 - 4096 // net/http adds what its buffer holds, 4096
 	h.ReadHeaderTimeout = 10 * time.Second
 	h.ReadTimeout = 10 * time.Second
 	h.WriteTimeout = writeTimeout

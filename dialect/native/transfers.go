@@ -137,6 +137,9 @@ func (q *request) single(it *item, known []string) (a *ledger.Account, unit mone
 func (q *request) one(id string, book ledger.BookID, op ledger.Op, of string, shown ledger.AccountID, unit money.Unit) (reply, error) {
 	res, err := q.post(&ledger.Command{Book: book, ID: id, Ops: []ledger.Op{op}})
 	if err != nil {
+		if e := asError(err); e.left != nil {
+			e.figures(e.left, unit)
+		}
 		return reply{}, err
 	}
 	q.b = append(q.b, '{')
