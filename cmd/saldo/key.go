@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ func (a *app) keyCommand() *cobra.Command {
 			func(ctx context.Context, s *asker, args []string) (json.RawMessage, error) {
 				return s.call(ctx, http.MethodDelete, "/v1/credentials/"+url.PathEscape(args[0]), nil)
 			}, a.shown(keyColumns...)),
-		a.importKey(), a.recoverKey())
+		a.importKey(), a.recoverKey(), a.rekeyKeys())
 	return c
 }
 
@@ -177,6 +178,56 @@ func (a *app) recoverKey() *cobra.Command {
 		}
 		a.say("The new token is in %s. Those before are still good: revoke them with saldo key list --everything and saldo key revoke.", path)
 		return a.show(object{"id": made.Credential.ID, "token_file": path}, "id", "token_file")
+	}
+	return c
+}
+
+// rekeyKeys changes the master key of a store that no server has open. Until it
+// is done the file has the old key too, so that it can be done again.
+func (a *app) rekeyKeys() *cobra.Command {
+	c := &cobra.Command{Use: "rekey", Short: "Make a new master key and seal every secret under it, with the server stopped",
+		Long: `Make a new master key, seal every secret under it, and take the old one out of
+the file. Browser sessions end; tokens and keys stay good. Backups that were made
+before still need the old key: keep a copy of it with them.`,
+		Example: "  cp /var/lib/saldo/master.key /safe/place/\n  saldo key rekey --data /var/lib/saldo"}
+	configFlags(c.Flags())
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := readConfig(a.getenv, c.Flags())
+		if err != nil {
+			return err
+		}
+		path := firstOf(cfg.MasterKeyFile, filepath.Join(cfg.Data, auth.MasterKeyFile))
+		if cfg.MasterKey != "" || !isThere(filepath.Join(cfg.Data, "FORMAT")) || !isThere(path) {
+			return fmt.Errorf("%s has to hold books, and %s their master key", cfg.Data, path)
+		}
+		old, err := auth.LoadMasterKeys(cfg.Data, cfg.MasterKeyFile, "")
+		if err != nil {
+			return err
+		}
+		both, err := old.Add(rand.Reader)
+		if err != nil {
+			return err
+		}
+		log := a.logger(a.stderr, cfg.LogFormat, "warn")
+		before, err := openNode(c.Context(), cfg, log) // is it the right key, and nobody else there?
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(before.close(), auth.WriteMasterKeys(path, both)); err != nil {
+			return err
+		}
+		n, err := openNode(c.Context(), cfg, log)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(n.auth.Rekey(c.Context(), nil), n.close()); err != nil {
+			return fmt.Errorf("%s has the old key and the new one now; run this again: %w", path, err)
+		}
+		only := auth.MasterKeys{Current: both.Current, Keys: map[uint32][32]byte{both.Current: both.Keys[both.Current]}}
+		if err := auth.WriteMasterKeys(path, only); err != nil {
+			return err
+		}
+		return a.show(object{"master_key": both.Current, "file": path}, "master_key", "file")
 	}
 	return c
 }
