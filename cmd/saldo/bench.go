@@ -21,6 +21,7 @@ var scenarios = []struct {
 	{"charge", []int{64, 512}, bench.Charge},
 	{"bulk", []int{4}, bench.Bulk},
 	{"history", []int{16}, bench.History},
+	{"memory", []int{0}, bench.Memory},
 	{"batch-hot", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Batch(ctx, o, true) }},
 	{"batch", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Batch(ctx, o, false) }},
 	{"single-hot", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Single(ctx, o, true) }},
@@ -49,6 +50,7 @@ measured in turns with it:
               the same bytes to a file, one fdatasync for all who wait
   bulk        1,000 transfers a request; beside the same
   history     statements and past balances of a long history
+  memory      RSS of a server, idle and after it charged a million accounts
   batch       commands of 1,000 transfers in process, over 100,000 accounts
   batch-hot   … on one account
   single      1,000 callers in process, one transfer each, over 100,000 accounts
@@ -134,12 +136,15 @@ func (a *app) showBench(reports []*bench.Report) error {
 			row["ratio"] = fmt.Sprintf("%.2f", r.Ratio)
 			row["base_p50"], row["base_p99"] = r.BaseP50, r.BaseP99
 		}
+		if r.IdleBytes > 0 {
+			row["idle"] = fmt.Sprintf("%d MB", r.IdleBytes>>20)
+		}
 		if r.RSSBytes > 0 {
 			row["rss"] = fmt.Sprintf("%d MB", r.RSSBytes>>20)
 		}
 		rows = append(rows, row)
 	}
-	return a.showList(rows, "scenario", "clients", "unit", "saldo", "baseline", "ratio", "p50", "p99", "base_p50", "base_p99", "rss")
+	return a.showList(rows, "scenario", "clients", "unit", "saldo", "baseline", "ratio", "p50", "p99", "base_p50", "base_p99", "idle", "rss")
 }
 
 // baselineCommand is what bench starts to compare with.

@@ -82,15 +82,18 @@ func newEngine(ctx context.Context, o Options, accounts int) (e *engine, err err
 // settle waits until the indexes have everything.
 func (e *engine) settle(ctx context.Context) error { return e.store.WaitIndexes(ctx) }
 
-func (e *engine) close() error {
-	var err error
+func (e *engine) close() error { return errors.Join(e.stop(), os.RemoveAll(e.dir)) }
+
+// stop leaves the directory to others.
+func (e *engine) stop() (err error) {
 	if e.ledger != nil {
 		err = e.ledger.Close()
 	}
 	if e.store != nil {
 		err = errors.Join(err, e.store.Close())
 	}
-	return errors.Join(err, os.RemoveAll(e.dir))
+	e.ledger, e.store = nil, nil
+	return err
 }
 
 // command makes a command of n charges of accounts, under random ids.

@@ -14,14 +14,15 @@ type Report struct {
 	Clients  int    `json:"clients,omitempty"`
 	Pairs    []Pair `json:"pairs"`
 	// Medians of the pairs.
-	Saldo    float64 `json:"saldo"`
-	Base     float64 `json:"base,omitempty"`
-	Ratio    float64 `json:"ratio,omitempty"` // of saldo to base, of the median pair
-	P50      string  `json:"p50,omitempty"`
-	P99      string  `json:"p99,omitempty"`
-	BaseP50  string  `json:"base_p50,omitempty"`
-	BaseP99  string  `json:"base_p99,omitempty"`
-	RSSBytes int64   `json:"rss_bytes,omitempty"` // of the server, at the end
+	Saldo     float64 `json:"saldo"`
+	Base      float64 `json:"base,omitempty"`
+	Ratio     float64 `json:"ratio,omitempty"` // of saldo to base, of the median pair
+	P50       string  `json:"p50,omitempty"`
+	P99       string  `json:"p99,omitempty"`
+	BaseP50   string  `json:"base_p50,omitempty"`
+	BaseP99   string  `json:"base_p99,omitempty"`
+	IdleBytes int64   `json:"idle_bytes,omitempty"` // of the server, before anything was asked
+	RSSBytes  int64   `json:"rss_bytes,omitempty"`  // of the server, at the end
 }
 
 // A Pair is one run of Saldo and, right after or before it, one of the baseline.
