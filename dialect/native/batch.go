@@ -3,8 +3,8 @@ package native
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"strings"
 
 	"saldo/auth"
 	"saldo/ledger"
@@ -32,9 +32,8 @@ func (s *server) transfers(q *request) (reply, error) {
 	}
 	res, err := q.post(c)
 	if err != nil {
-		var e *Error
-		if errors.As(err, &e) && !lone && len(e.Details) == 0 && e.ofOp {
-			e.Details = []Detail{{fmt.Sprintf("transfers[%d]", e.op), "was refused, and with it all of the batch"}}
+		if e := asError(err); e.ofOp && e.Code != CodeMismatch {
+			return reply{}, inItem(e, e.op, lone)
 		}
 		return reply{}, err
 	}
@@ -91,12 +90,8 @@ func (q *request) batch(batch *item, lone bool) (*ledger.Command, error) {
 	w := lookup{q: q}
 	for n := range q.items {
 		it, t := &q.items[n], &all[n]
-		at := ""
-		if !lone {
-			at = fmt.Sprintf("transfers[%d].", n)
-		}
-		if err := w.place(it, t, at); err != nil {
-			return nil, err
+		if err := w.place(it, t); err != nil {
+			return nil, inItem(err, n, lone)
 		}
 		if it.id != id {
 			t.ID = it.id
@@ -105,6 +100,17 @@ func (q *request) batch(batch *item, lone bool) (*ledger.Command, error) {
 	}
 	c.Book = w.book
 	return c, nil
+}
+
+// inItem says in which transfer of a batch a field is.
+func inItem(err error, n int, lone bool) error {
+	e := asError(err)
+	if !lone && len(e.Details) == 0 {
+		e.Details = []Detail{{fmt.Sprintf("transfers[%d]", n), "was refused, and with it all of the batch"}}
+	} else if !lone {
+		e.Details[0].Field = strings.TrimSuffix(fmt.Sprintf("transfers[%d].%s", n, e.Details[0].Field), ".")
+	}
+	return e
 }
 
 // batchID returns the id of the command. A batch without one of its own whose
@@ -139,14 +145,14 @@ type lookup struct {
 
 // place finds out between which accounts a transfer goes, checks that the
 // credential may make it, and fills t.
-func (w *lookup) place(it *item, t *ledger.Transfer, at string) error {
+func (w *lookup) place(it *item, t *ledger.Transfer) error {
 	switch {
 	case !it.hasFrom:
-		return invalid(at+"from", "is missing")
+		return invalid("from", "is missing")
 	case !it.hasTo:
-		return invalid(at+"to", "is missing")
+		return invalid("to", "is missing")
 	}
-	if err := it.check(at); err != nil {
+	if err := it.check(); err != nil {
 		return err
 	}
 	from, err := w.account(0, it.from)
@@ -162,7 +168,7 @@ func (w *lookup) place(it *item, t *ledger.Transfer, at string) error {
 		a = to
 	}
 	if a == nil {
-		if a, err = w.system(it, at); err != nil {
+		if a, err = w.system(it); err != nil {
 			return err
 		}
 	}
@@ -176,16 +182,16 @@ func (w *lookup) place(it *item, t *ledger.Transfer, at string) error {
 	}
 	for _, r := range []ref{it.from, it.to} {
 		if r.unit != "" && r.unit != unit.Code {
-			return invalid(at+"from", "and to have different units: %s and %s", r.unit, unit.Code)
+			return invalid("from", "and to have different units: %s and %s", r.unit, unit.Code)
 		}
 	}
-	if t.Kind, err = it.kindOf(at); err != nil {
+	if t.Kind, err = it.kindOf(); err != nil {
 		return err
 	}
 	if err := w.may(it, from, to, t.Kind); err != nil {
 		return err
 	}
-	return it.transfer(t, unit, at)
+	return it.transfer(t, unit)
 }
 
 // account returns the account that r names, or nil for a system account.
@@ -202,13 +208,13 @@ func (w *lookup) account(n int, r ref) (*ledger.Account, error) {
 }
 
 // system finds book and unit of a transfer between two system accounts.
-func (w *lookup) system(it *item, at string) (*ledger.Account, error) {
+func (w *lookup) system(it *item) (*ledger.Account, error) {
 	r := it.from
 	if r.unit == "" {
 		r = it.to
 	}
 	if r.unit == "" {
-		return nil, invalid(at+"from", "needs its unit, as @revenue:USD, where neither side is a customer's account")
+		return nil, invalid("from", "needs its unit, as @revenue:USD, where neither side is a customer's account")
 	}
 	return w.q.system(r, "")
 }
@@ -228,7 +234,7 @@ func (w *lookup) unit(a *ledger.Account) (money.Unit, error) {
 }
 
 // kindOf returns the kind of a transfer: as it was said, or as its ends have it.
-func (it *item) kindOf(at string) (ledger.TransferKind, error) {
+func (it *item) kindOf() (ledger.TransferKind, error) {
 	var kind ledger.TransferKind
 	switch from, to := it.from.role, it.to.role; {
 	case from == ledger.Cash && to == 0:
@@ -244,7 +250,7 @@ func (it *item) kindOf(at string) (ledger.TransferKind, error) {
 	case it.kind == 0 || it.kind == kind || it.kind == ledger.Adjustment:
 	case it.kind == ledger.Charge && kind == ledger.Move: // of one customer, for another
 	default:
-		return 0, invalid(at+"kind", "is %s, but between these accounts it is a %s", it.kind, kind)
+		return 0, invalid("kind", "is %s, but between these accounts it is a %s", it.kind, kind)
 	}
 	if it.kind != 0 {
 		kind = it.kind
@@ -297,7 +303,7 @@ func (q *request) betweenBooks(it *item) (rep reply, moved bool, err error) {
 	var t ledger.Transfer
 	id, err := q.batchID(it, true)
 	if err == nil {
-		err = w.place(it, &t, "")
+		err = w.place(it, &t)
 	}
 	switch {
 	case err != nil:

@@ -98,6 +98,17 @@ func TestMoney(t *testing.T) {
 		if w.spendable(a) != "5.000000" {
 			t.Error("a part of a refused batch was done")
 		}
+		for body, field := range map[string]string{
+			`{"id":"bc","transfers":[{"from":"@cash","to":"ACCOUNT","amount":"1"},{"from":"@cash","to":"ACCOUNT","amount":"1.0000001"}]}`: "transfers[1].amount",
+			`{"id":"bc","transfers":[{"from":"@cash","to":"ACCOUNT","amount":"1"},{"from":"@cash","amount":"1"}]}`:                        "transfers[1].to",
+			`{"id":"bc","transfers":[{"from":"@cash","to":"ACCOUNT","amount":"1","x":1}]}`:                                                "transfers[0].x",
+			`{"id":"bc","transfers":[{"from":"@cash","to":"ACCOUNT","amount":"1"},{"from":"@cash","to":"ACCOUNT","amount":"-1"}]}`:        "transfers[1]",
+		} {
+			r := w.refused(400, "VALIDATION_ERROR", "POST", "/v1/transfers", strings.ReplaceAll(body, "ACCOUNT", a))
+			if got := r.Error["details"].([]any)[0].(map[string]any)["field"]; got != field {
+				t.Errorf("the field is %v, want %s: %s", got, field, r.body)
+			}
+		}
 		w.refused(400, "ID_REQUIRED", "POST", "/v1/transfers", fmt.Sprintf(`{"transfers":[{"from":%q,"to":%q,"amount":"1"}]}`, a, b))
 		lone := w.must("POST", "/v1/transfers", fmt.Sprintf(`{"id":"lone","from":%q,"to":%q,"amount":"1"}`, a, "AC"+strings.ReplaceAll(b, "-", "")))
 		if lone.Data["balance"].(map[string]any)["spendable"] != "4.000000" {

@@ -77,26 +77,26 @@ func (d *decoder) kind() ledger.TransferKind {
 	return kind
 }
 
-// check refuses what an item lacks or contradicts, in a place like "transfers[3]".
-func (it *item) check(at string) error {
+// check refuses what an item lacks or contradicts.
+func (it *item) check() error {
 	switch {
 	case it.amount.isZero():
-		return invalid(at+"amount", "is missing")
+		return invalid("amount", "is missing")
 	case it.force && it.note.reason == nil:
-		return invalid(at+"reason", "is missing: a forced transfer needs one")
+		return invalid("reason", "is missing: a forced transfer needs one")
 	case it.force && it.upTo:
-		return invalid(at+"up_to", "cannot be said of a forced transfer")
+		return invalid("up_to", "cannot be said of a forced transfer")
 	}
 	return nil
 }
 
 // transfer makes the operation, once the accounts and their unit are known.
-func (it *item) transfer(t *ledger.Transfer, unit money.Unit, at string) (err error) {
-	if t.Amount, err = it.amount.in(unit, at+"amount"); err != nil {
+func (it *item) transfer(t *ledger.Transfer, unit money.Unit) (err error) {
+	if t.Amount, err = it.amount.in(unit, "amount"); err != nil {
 		return err
 	}
 	if !it.count.isZero() {
-		if it.usage.Count, err = it.count.in(money.Unit{Code: "count", Scale: countScale}, at+"count"); err != nil {
+		if it.usage.Count, err = it.count.in(money.Unit{Code: "count", Scale: countScale}, "count"); err != nil {
 			return err
 		}
 	}
@@ -121,7 +121,7 @@ func (q *request) single(it *item, known []string) (a *ledger.Account, unit mone
 	if id, err = q.id(it.id, true); err != nil {
 		return
 	}
-	if err = it.check(""); err != nil {
+	if err = it.check(); err != nil {
 		return
 	}
 	if it.force {
@@ -189,7 +189,7 @@ func (s *server) topUp(q *request) (reply, error) {
 		return reply{}, err
 	}
 	t := &ledger.Transfer{Kind: ledger.TopUp, From: ledger.SystemID(a.Book, a.Unit, ledger.Cash), To: a.ID}
-	if err := it.transfer(t, unit, ""); err != nil {
+	if err := it.transfer(t, unit); err != nil {
 		return reply{}, err
 	}
 	return q.one(id, a.Book, t, "", a.ID, unit)
@@ -209,7 +209,7 @@ func (s *server) charge(q *request) (reply, error) {
 	if err := q.payee(&it.to, unit, "to"); err != nil {
 		return reply{}, err
 	}
-	if err := it.transfer(t, unit, ""); err != nil {
+	if err := it.transfer(t, unit); err != nil {
 		return reply{}, err
 	}
 	return q.one(id, a.Book, t, "", a.ID, unit)
@@ -244,7 +244,7 @@ func (s *server) adjust(q *request) (reply, error) {
 		return reply{}, err
 	}
 	t := &ledger.Transfer{Kind: ledger.Adjustment, From: it.to.in(a.Book, a.Unit), To: a.ID}
-	if err := it.transfer(t, unit, ""); err != nil {
+	if err := it.transfer(t, unit); err != nil {
 		return reply{}, err
 	}
 	scope := auth.TopUp
