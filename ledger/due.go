@@ -6,8 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// windowDeadlines bounds how many deadlines are kept in memory.
-const windowDeadlines = 1 << 17
+// windowDeadlines bounds how many deadlines are read into memory at once. It is
+// a variable for its test alone.
+var windowDeadlines = 1 << 17
 
 // window keeps the deadlines of open holds that come first: all up to a
 // horizon. Those of holds that have ended since are left in it and found stale

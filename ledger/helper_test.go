@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -273,9 +274,11 @@ func (d *desk) sum(id ledger.AccountID, posted, held int64) {
 type office struct {
 	testing.TB
 	*ledger.Ledger
-	fs    vfs.FS
-	store *embedded.Store
-	clock *clock
+	fs      vfs.FS
+	store   *embedded.Store
+	gate    *gate
+	clock   *clock
+	options ledger.Options
 }
 
 // A clock is a time that a test sets.
@@ -287,7 +290,8 @@ func (c *clock) time() ledger.Time       { return ledger.Time(c.now.Load()) }
 func (c *clock) advance(d time.Duration) { c.set(c.time().Add(d)) }
 
 func newOffice(t testing.TB, ops ...ledger.Op) *office {
-	o := &office{TB: t, fs: vfs.NewMem(), clock: new(clock)}
+	o := &office{TB: t, fs: vfs.NewMem(), gate: new(gate), clock: new(clock)}
+	o.options = ledger.Options{Now: o.clock.Now, MaxClockStep: -1}
 	o.clock.set(noon)
 	o.open()
 	t.Cleanup(o.close)
@@ -301,7 +305,8 @@ func (o *office) open() {
 	if o.store, err = embedded.Open("data", embedded.Options{FS: o.fs, DiskReserve: -1, CacheBytes: 1 << 20, MemTableBytes: 1 << 20}); err != nil {
 		o.Fatal(err)
 	}
-	if o.Ledger, err = ledger.Open(context.Background(), o.store, ledger.Options{Now: o.clock.Now, MaxClockStep: -1}); err != nil {
+	o.gate.Store = o.store
+	if o.Ledger, err = ledger.Open(context.Background(), o.gate, o.options); err != nil {
 		o.Fatal(err)
 	}
 }
@@ -313,6 +318,97 @@ func (o *office) close() {
 }
 
 func (o *office) restart() { o.Helper(); o.close(); o.open() }
+
+// A gate is a store whose Append waits while it is shut, and fails if told so.
+type gate struct {
+	ledger.Store
+	arrived atomic.Int64 // calls of Append
+	mu      sync.Mutex
+	fail    error
+	books   [][]ledger.BookID // of each Append
+}
+
+func (g *gate) Append(ctx context.Context, b *ledger.Batch) error {
+	g.arrived.Add(1)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.fail != nil {
+		return g.fail
+	}
+	var books []ledger.BookID
+	for i := range b.Books {
+		books = append(books, b.Books[i].Head.Book)
+	}
+	g.books = append(g.books, books)
+	return g.Store.Append(ctx, b)
+}
+
+// shut has a first command wait in Append, and so everything after it in the
+// queue, until open is called.
+func (o *office) shut() (open func()) {
+	o.Helper()
+	o.gate.mu.Lock()
+	n := o.gate.arrived.Load()
+	wait := o.begin(context.Background(), &ledger.Command{Ops: []ledger.Op{&ledger.AddUnit{Unit: usd}}})
+	o.until(func() bool { return o.gate.arrived.Load() > n })
+	return sync.OnceFunc(func() {
+		o.gate.mu.Unlock()
+		if err := wait().err; err != nil {
+			o.Error(err)
+		}
+	})
+}
+
+// failing lets Append fail from now on, or no more.
+func (o *office) failing(err error) {
+	o.gate.mu.Lock()
+	o.gate.fail = err
+	o.gate.mu.Unlock()
+}
+
+type answer struct {
+	ledger.Result
+	err error
+}
+
+// begin posts a command in the background. What it returns waits for the answer.
+func (o *office) begin(ctx context.Context, c *ledger.Command) (wait func() answer) {
+	done := make(chan answer, 1)
+	mine := *c
+	mine.Tenant, mine.Book = max(c.Tenant, 1), max(c.Book, 1)
+	go func() {
+		res, err := o.Post(ctx, &mine)
+		done <- answer{res, err}
+	}()
+	return func() answer {
+		o.Helper()
+		select {
+		case a := <-done:
+			return a
+		case <-time.After(20 * time.Second):
+			o.Fatal("no answer")
+			return answer{}
+		}
+	}
+}
+
+// queued begins a command and returns when it waits in the queue.
+func (o *office) queued(ctx context.Context, c *ledger.Command) (wait func() answer) {
+	o.Helper()
+	n := o.Waiting()
+	wait = o.begin(ctx, c)
+	o.until(func() bool { return o.Waiting() > n })
+	return wait
+}
+
+func (o *office) until(done func() bool) {
+	o.Helper()
+	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(50 * time.Microsecond) {
+		if time.Now().After(end) {
+			o.Fatal("it does not come to pass")
+		}
+	}
+}
 
 // post posts a copy of a command to book 1 of tenant 1.
 func (o *office) post(c *ledger.Command) (ledger.Result, error) {

@@ -1,0 +1,12 @@
+package ledger
+
+// Waiting returns how many commands are in the queue.
+func (l *Ledger) Waiting() int { return l.queue.len() }
+
+// SetWindow bounds the deadlines that are read into memory at once, until
+// restore is called.
+func SetWindow(n int) (restore func()) {
+	was := windowDeadlines
+	windowDeadlines = n
+	return func() { windowDeadlines = was }
+}

@@ -1,0 +1,312 @@
+package ledger_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"saldo/ledger"
+	"saldo/money"
+)
+
+func wants(t *testing.T, what string, a answer, want ledger.Code) {
+	t.Helper()
+	if ledger.CodeOf(a.err) != want {
+		t.Errorf("%s: %v, want %v", what, a.err, want)
+	}
+}
+
+func cmd(ops ...ledger.Op) *ledger.Command { return &ledger.Command{Ops: ops} }
+
+// TestOneRound lets commands gather behind a write: each is decided against the
+// state that the one before leaves, and one write makes all of them durable.
+func TestOneRound(t *testing.T) {
+	ctx := context.Background()
+	o := newOffice(t, own("A"), topup("A", 10))
+	open := o.shut()
+	first := o.queued(ctx, &ledger.Command{ID: "c", Ops: []ledger.Op{charge("A", 7)}})
+	again := o.queued(ctx, &ledger.Command{ID: "c", Ops: []ledger.Op{charge("A", 7)}})
+	other := o.queued(ctx, &ledger.Command{ID: "c", Ops: []ledger.Op{charge("A", 8)}})
+	short := o.queued(ctx, &ledger.Command{ID: "d", Remember: true, Ops: []ledger.Op{charge("A", 7)}})
+	shortAgain := o.queued(ctx, &ledger.Command{ID: "d", Remember: true, Ops: []ledger.Op{charge("A", 7)}})
+	own := o.queued(ctx, &ledger.Command{ID: "e", Ops: []ledger.Op{named("x", charge("A", 1))}})
+	ownAgain := o.queued(ctx, &ledger.Command{ID: "x", Ops: []ledger.Op{charge("A", 1)}})
+	b, err := o.Balance(ctx, acc("A"))
+	if err != nil || b.Posted != money.New(10) {
+		t.Errorf("a reader sees %v, %v before it is durable", b.Posted, err)
+	}
+	writes := o.gate.arrived.Load()
+	open()
+	wants(t, "first", first(), ledger.OK)
+	if a := again(); a.err != nil || !a.Replayed || a.Event.Seq != first0(o, "c") {
+		t.Errorf("repeat: %+v", a)
+	}
+	wants(t, "another with its id", other(), ledger.IDTaken)
+	wants(t, "too much", short(), ledger.Insufficient)
+	if a := shortAgain(); ledger.CodeOf(a.err) != ledger.Insufficient || !a.Replayed {
+		t.Errorf("a refusal's repeat: %+v", a)
+	}
+	wants(t, "a batch", own(), ledger.OK)
+	wants(t, "an id of a batch", ownAgain(), ledger.IDTaken)
+	if n := o.gate.arrived.Load() - writes; n != 1 {
+		t.Errorf("%d writes", n)
+	}
+	o.has("A", 2, 0)
+}
+
+func first0(o *office, id string) uint64 {
+	_, e, _, err := o.Find(context.Background(), 1, id)
+	if err != nil {
+		o.Fatal(err)
+	}
+	return e.Seq
+}
+
+// TestLedToLate has commands wait behind those that make what they need: they
+// were prepared when it was not there.
+func TestLedToLate(t *testing.T) {
+	ctx := context.Background()
+	o := newOffice(t, own("R"), topup("R", 100), status("R", ledger.StatusFrozen), own("S"), topup("S", 100))
+	open := o.shut()
+	made := o.queued(ctx, cmd(own("RA"), topup("RA", 50), own("SB"), drawing("SBd"), topup("SB", 50)))
+	held := o.queued(ctx, cmd(hold("h", "SBd", 20)))
+	frozen := o.queued(ctx, cmd(charge("RA", 1))) // by R, of which it did not know
+	drawn := o.queued(ctx, cmd(charge("SBd", 1)))
+	captured := o.queued(ctx, cmd(topup("SB", 1), capture("h", 0))) // to @revenue
+	open()
+	wants(t, "opening", made(), ledger.OK)
+	wants(t, "hold", held(), ledger.OK)
+	wants(t, "charge below a frozen account", frozen(), ledger.Frozen)
+	wants(t, "charge of a drawing account", drawn(), ledger.OK)
+	wants(t, "capture", captured(), ledger.OK)
+	o.has("SB", 30, 0)
+}
+
+func TestConflict(t *testing.T) {
+	ctx := context.Background()
+	o := newOffice(t, own("A"), topup("A", 10), hold("h", "A", 5))
+	o.failing(fmt.Errorf("book 1: %w", ledger.ErrConflict))
+	if _, err := o.post(cmd(charge("A", 1))); ledger.CodeOf(err) != ledger.Contention {
+		t.Errorf("%v, want contention", err)
+	}
+	o.failing(nil)
+	o.has("A", 10, 5)
+	// What waits behind the conflict was prepared from what is no longer known.
+	o.gate.mu.Lock()
+	o.gate.fail = ledger.ErrConflict
+	n := o.gate.arrived.Load()
+	first := o.begin(ctx, cmd(charge("A", 1)))
+	o.until(func() bool { return o.gate.arrived.Load() > n })
+	waits := []func() answer{o.queued(ctx, cmd(charge("A", 1))), o.queued(ctx, cmd(capture("h", 1))), o.queued(ctx, cmd(topup("A", 1)))}
+	o.gate.mu.Unlock()
+	wants(t, "first", first(), ledger.Contention)
+	for _, wait := range waits {
+		wants(t, "what waited", wait(), ledger.Contention) // not "not found"
+	}
+	o.failing(nil)
+	o.do(capture("h", 5), charge("A", 1))
+	o.has("A", 4, 0)
+}
+
+func TestNoSpace(t *testing.T) {
+	ctx := context.Background()
+	o := newOffice(t, own("A"), topup("A", 10),
+		&ledger.PlaceHold{ID: "h", Account: acc("A"), Amount: money.New(5), Expires: ledger.Lifetime{For: time.Minute}})
+	o.failing(ledger.ErrNoSpace)
+	o.no(ledger.Unavailable, charge("A", 1))
+	o.has("A", 10, 5)
+	// What is due cannot be written down: a read says so, rather than wait or lie.
+	o.clock.advance(time.Minute)
+	if _, err := o.Balance(ctx, acc("A")); ledger.CodeOf(err) != ledger.Unavailable {
+		t.Errorf("%v, want unavailable", err)
+	}
+	o.no(ledger.Unavailable, charge("A", 1))
+	o.failing(nil)
+	o.has("A", 10, 0)
+	o.do(charge("A", 10))
+}
+
+func TestGivingUp(t *testing.T) {
+	o := newOffice(t, own("A"), topup("A", 10))
+	begun, cancelBegun := context.WithCancel(t.Context())
+	waiting, cancelWaiting := context.WithCancel(t.Context())
+	gone, cancelGone := context.WithCancel(t.Context())
+	cancelGone()
+	o.gate.mu.Lock()
+	n := o.gate.arrived.Load()
+	first := o.begin(begun, cmd(charge("A", 1)))
+	o.until(func() bool { return o.gate.arrived.Load() > n })
+	second := o.queued(waiting, cmd(charge("A", 2)))
+	third := o.queued(t.Context(), cmd(charge("A", 4)))
+	cancelBegun()
+	cancelWaiting()
+	wants(t, "who gave up before it was begun", second(), ledger.Timeout)
+	o.gate.mu.Unlock()
+	wants(t, "who gave up while it was written", first(), ledger.OK)
+	wants(t, "who did not", third(), ledger.OK)
+	if _, err := o.Post(gone, &ledger.Command{Tenant: 1, Book: 1, Ops: []ledger.Op{charge("B", 8)}}); ledger.CodeOf(err) != ledger.Timeout {
+		t.Errorf("who was gone before: %v", err)
+	}
+	o.has("A", 5, 0)
+}
+
+func TestBusy(t *testing.T) {
+	ctx := context.Background()
+	o := newOffice(t, own("A"), topup("A", 10))
+	o.close()
+	o.options.Waiting = 4
+	o.Ledger, o.store = nil, nil
+	o.open()
+	open := o.shut()
+	defer open()
+	waits := []func() answer{o.queued(ctx, cmd(charge("A", 1))), o.queued(ctx, cmd(charge("A", 1)))}
+	wants(t, "beyond a tenant's half", o.begin(ctx, cmd(charge("A", 1)))(), ledger.Busy)
+	other := o.queued(ctx, &ledger.Command{Tenant: 2, Book: 2, Ops: []ledger.Op{&ledger.OpenBook{}}})
+	open()
+	for _, wait := range append(waits, other) {
+		wants(t, "who found a place", wait(), ledger.OK)
+	}
+	o.has("A", 8, 0)
+}
+
+// TestFlood has one tenant fill the queue; the one command of another is in the
+// next round all the same.
+func TestFlood(t *testing.T) {
+	ctx := context.Background()
+	o := newOffice(t, own("A"), topup("A", 1<<40))
+	if _, err := o.Post(ctx, &ledger.Command{Tenant: 2, Book: 2, Ops: []ledger.Op{&ledger.OpenBook{}}}); err != nil {
+		t.Fatal(err)
+	}
+	open := o.shut()
+	large := make([]ledger.Op, 1000)
+	for i := range large {
+		large[i] = charge("A", 1)
+	}
+	var waits []func() answer
+	for range 40 {
+		waits = append(waits, o.queued(ctx, cmd(large...)))
+	}
+	other := o.queued(ctx, &ledger.Command{Tenant: 2, Book: 2, Ops: []ledger.Op{&ledger.AddUnit{Unit: usd}}})
+	open()
+	for _, wait := range append(waits, other) {
+		wants(t, "who waited", wait(), ledger.OK)
+	}
+	rounds := o.gate.books[len(o.gate.books)-3:]
+	if !slices.Equal(rounds[0], []ledger.BookID{1, 2}) || !slices.Equal(rounds[2], []ledger.BookID{1}) {
+		t.Errorf("books of the last three rounds: %v", rounds)
+	}
+}
+
+// TestClose answers everyone who waits, and refuses those who come late.
+func TestClose(t *testing.T) {
+	ctx := context.Background()
+	o := newOffice(t, own("A"), topup("A", 100),
+		&ledger.PlaceHold{ID: "h", Account: acc("A"), Amount: money.New(50), Expires: ledger.Lifetime{For: time.Minute}})
+	open := o.shut()
+	var waits []func() answer
+	for range 20 {
+		waits = append(waits, o.queued(ctx, cmd(charge("A", 1))))
+	}
+	o.clock.advance(time.Minute) // what is due needs the store too
+	waits = append(waits, o.queued(ctx, cmd(charge("A", 80))))
+	closed := make(chan struct{})
+	go func() { o.Ledger.Close(); close(closed) }()
+	o.until(func() bool {
+		brief, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
+		defer cancel()
+		_, err := o.Post(brief, &ledger.Command{Tenant: 1, Book: 1, Ops: []ledger.Op{&ledger.AddUnit{Unit: sms}}})
+		return ledger.CodeOf(err) == ledger.Unavailable
+	})
+	open()
+	for _, wait := range waits {
+		wants(t, "who waited", wait(), ledger.OK)
+	}
+	<-closed
+	wants(t, "who came late", o.begin(ctx, cmd(charge("A", 1)))(), ledger.Unavailable)
+	o.restart()
+	o.has("A", 0, 0)
+}
+
+// TestUnitsBeforeAccounts reads an account from the moment that it is there,
+// while its unit is just as new.
+func TestUnitsBeforeAccounts(t *testing.T) {
+	ctx := t.Context()
+	o := newOffice(t)
+	for i := range 200 {
+		id := acc(fmt.Sprint("unit", i))
+		stop := make(chan struct{})
+		var reader sync.WaitGroup
+		reader.Go(func() {
+			for {
+				if _, err := o.Balance(ctx, id); err != nil && ledger.CodeOf(err) != ledger.NotFound {
+					t.Error(err)
+				}
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		})
+		code := fmt.Sprint("U", i)
+		o.do(&ledger.AddUnit{Unit: money.Unit{Code: code, Kind: money.Credit}}, &ledger.OpenAccount{ID: id, Unit: code, Mode: ledger.Own})
+		close(stop)
+		reader.Wait()
+	}
+}
+
+// TestRefundByID refunds by ids that a batch has used for other things.
+func TestRefundByID(t *testing.T) {
+	o := newOffice(t, own("A"), own("B"), topup("A", 100))
+	if _, err := o.post(&ledger.Command{ID: "batch", Ops: []ledger.Op{named("x", charge("A", 10)), hold("h", "A", 5), charge("A", 20), hold("", "A", 1)}}); err != nil {
+		t.Fatal(err)
+	}
+	o.no(ledger.NotFound, refund("h", 1))     // a hold, the first of the batch
+	o.no(ledger.NotFound, refund("batch", 1)) // a hold too; the first transfer has an id of its own
+	o.no(ledger.NotFound, refund("batch#2", 1))
+	o.no(ledger.NotFound, refund("x#0", 1))
+	o.do(refund("x", 10), refund("batch#1", 5))
+	o.no(ledger.OverRefund, refund("batch#1", 16))
+	if _, err := o.post(&ledger.Command{ID: "cap", Ops: []ledger.Op{&ledger.Capture{Hold: "h", To: []ledger.Payee{{To: acc("B"), Amount: money.New(2)}, {To: revenue, Amount: money.New(3)}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	o.no(ledger.NotFound, refund("cap", 1))
+	o.restart()
+	o.do(refund("cap#0", 0), refund("cap#1", 1))
+	o.no(ledger.OverRefund, refund("batch#1", 16))
+	o.has("A", 100-15-5+2+1, 1)
+	o.has("B", 0, 0)
+}
+
+// TestAfter shows the balance of every account that a reply may show, and the
+// same again when the command is repeated later.
+func TestAfter(t *testing.T) {
+	ctx := t.Context()
+	o := newOffice(t, own("A"), drawing("Ab"), capped("Abc", 30), topup("A", 100))
+	res := o.do(&ledger.SetAccount{Account: acc("Abc"), Cap: amt(20)})
+	if b, err := o.After(ctx, 1, res.Event, acc("Abc")); err != nil || b.Spendable != money.New(20) || b.DrawnFrom != acc("A") {
+		t.Errorf("after a new cap: %+v, %v", b, err)
+	}
+	res = o.do(drawing("Abcd"))
+	if b, err := o.After(ctx, 1, res.Event, acc("Abcd")); err != nil || b.Spendable != money.New(20) {
+		t.Errorf("after opening: %+v, %v", b, err)
+	}
+	c := &ledger.Command{ID: "c", Ops: []ledger.Op{charge("Abcd", 5)}}
+	first, err := o.post(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.do(charge("Abc", 10), topup("A", 7))
+	again, err := o.post(c)
+	if err != nil || !again.Replayed {
+		t.Fatal(again, err)
+	}
+	for _, r := range []ledger.Result{first, again} {
+		if b, err := o.After(ctx, 1, r.Event, acc("Abcd")); err != nil || b.Spendable != money.New(15) || b.Spent != money.New(5) {
+			t.Errorf("after the charge: %+v, %v", b, err)
+		}
+	}
+}
