@@ -17,7 +17,6 @@ import (
 
 // A front is the listeners of a node.
 type front struct {
-	node      *node
 	customers net.Listener
 	admin     net.Listener // nil: the same
 	cert      *certificate // nil: no TLS

@@ -99,13 +99,36 @@ func (a *app) showMovement(data json.RawMessage, replayed bool) error {
 				rows = append(rows, row)
 			}
 		}
-		return a.showList(rows, "id", "kind", "from", "to", "amount", "unit")
+		if err := a.showList(rows, "id", "kind", "from", "to", "amount", "unit"); err != nil {
+			return err
+		}
+		return a.showAfter(o)
 	}
 	if replayed {
 		a.say("This was done before, under the same id; nothing was done again.")
 	}
 	return a.show(o, "id", "kind", "state", "from", "to", "via", "account", "amount", "asked", "remaining", "captured", "unit",
 		"expires_at", "balance.posted", "balance.held", "balance.available", "balance.credit_limit", "balance.spendable", "seq")
+}
+
+// showAfter prints what a movement of several transfers left.
+func (a *app) showAfter(o object) error {
+	figures := []string{"id", "unit", "posted", "held", "available", "credit_limit", "spendable"}
+	rows := []object{}
+	if one, ok := o["balance"].(object); ok {
+		rows = append(rows, one)
+	}
+	list, _ := o["balances"].([]any)
+	for _, b := range list {
+		if row, ok := b.(object); ok {
+			rows = append(rows, row)
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	fmt.Fprintln(a.stdout)
+	return a.showList(rows, figures...)
 }
 
 // one makes a command that moves an amount of one account.

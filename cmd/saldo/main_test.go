@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// call runs the program in this process.
+func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	home := t.TempDir()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, func(name string) string { return map[string]string{"HOME": home}[name] }, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestRun(t *testing.T) {
+	code, out, errs := call(t, "version", "-o", "json")
+	var v struct{ Version string }
+	if err := json.Unmarshal([]byte(out), &v); code != 0 || err != nil || v.Version != version || errs != "" {
+		t.Errorf("version: %d %q %q %v", code, out, errs, err)
+	}
+	if code, out, errs := call(t, "topup"); code != exitUsage || out != "" || !strings.Contains(errs, "Try 'saldo topup --help'") {
+		t.Errorf("topup: %d %q %q", code, out, errs)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if code := run(ctx, []string{"demo", "--listen", "127.0.0.1:0"}, func(string) string { return "" }, strings.NewReader(""), io.Discard, io.Discard); code != exitRetry {
+		t.Errorf("a demo that is told to stop before it began ends with %d", code)
+	}
+}
+
+// Every command that does something says in a line what, and no flag takes a
+// secret.
+func TestCommands(t *testing.T) {
+	a := &app{getenv: func(string) string { return "" }}
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Short == "" {
+			t.Errorf("%s does not say what it does", c.CommandPath())
+		}
+		for _, name := range []string{"token", "secret", "password", "master-key"} {
+			if c.Flags().Lookup(name) != nil || c.PersistentFlags().Lookup(name) != nil {
+				t.Errorf("%s takes a secret in --%s", c.CommandPath(), name)
+			}
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(a.command())
+}
+
+func TestNearest(t *testing.T) {
+	for typed, want := range map[string]string{"trusted_proxy": "trusted-proxies", "tlsCert": "tls-cert", "TLS_KEY": "tls-key", "lisen": "listen", "listen_addr": "", "x": ""} {
+		if got := nearest(typed); got != want {
+			t.Errorf("%s: %q, not %q", typed, got, want)
+		}
+	}
+}
