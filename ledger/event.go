@@ -154,6 +154,24 @@ func (e *Event) HoldID(n int) string {
 	return e.ID
 }
 
+// EachID calls use with every id that the event has taken, and with the number
+// of the transfer or hold change that it names.
+func (e *Event) EachID(use func(id string, n uint32)) {
+	if e.ID != "" {
+		use(e.ID, 0)
+	}
+	for n := range e.Transfers {
+		if id := e.Transfers[n].ID; id != "" {
+			use(id, uint32(n))
+		}
+	}
+	for n := range e.Holds {
+		if id := e.Holds[n].ID; id != "" {
+			use(id, uint32(n))
+		}
+	}
+}
+
 // after returns the balance of an account after the event.
 func (e *Event) after(id AccountID) *After {
 	for i := range e.Touched {

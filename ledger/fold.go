@@ -18,9 +18,7 @@ func Fold(w Working, e *Event) error {
 	if e.Seq == 1 {
 		head.Tenant = e.Tenant
 	}
-	if e.ID != "" {
-		w.UseID(e.ID, TransferAt{head.Book, e.Seq, 0})
-	}
+	e.EachID(func(id string, n uint32) { w.UseID(id, TransferAt{head.Book, e.Seq, n}) })
 	if e.Refused != nil {
 		return nil
 	}
@@ -33,7 +31,7 @@ func Fold(w Working, e *Event) error {
 		f.set(&e.Set[i])
 	}
 	for i := range e.Transfers {
-		f.transfer(i, &e.Transfers[i])
+		f.transfer(&e.Transfers[i])
 	}
 	for i := range e.Holds {
 		f.hold(i, &e.Holds[i])
@@ -161,11 +159,7 @@ func (f *folding) set(s *Setting) {
 	}
 }
 
-func (f *folding) transfer(n int, p *Posting) {
-	at := TransferAt{f.head.Book, f.e.Seq, uint32(n)}
-	if p.ID != "" {
-		f.w.UseID(p.ID, at)
-	}
+func (f *folding) transfer(p *Posting) {
 	from, to := f.account(p.From), f.account(p.To)
 	from.Posted = f.sub(from.Posted, p.Amount)
 	to.Posted = f.add(to.Posted, p.Amount)
@@ -195,9 +189,6 @@ func (f *folding) hold(n int, ch *HoldChange) {
 		}
 		*h = Hold{Ref: ch.Ref, ID: f.e.HoldID(n), Tenant: f.head.Tenant, Book: f.head.Book,
 			Account: ch.Account, Via: ch.Via, Created: f.e.Time, Opened: f.e.Seq}
-		if ch.ID != "" {
-			f.w.UseID(ch.ID, TransferAt{f.head.Book, f.e.Seq, uint32(n)})
-		}
 		if ch.Text != 0 {
 			h.Text = TextAt{f.e.Seq, ch.Text}
 		}

@@ -20,6 +20,8 @@ type VerifyOptions struct {
 	Base Store
 	// Progress is told how many events of how many were folded.
 	Progress func(done, total uint64)
+	// Rows is told how many rows of derived indexes were compared.
+	Rows func(rows int64)
 }
 
 // A Report is what Verify found to be right.
@@ -36,7 +38,8 @@ type Report struct {
 
 // A checker can prove the indexes that it derives. Stores may be one.
 type checker interface {
-	VerifyIndexes(ctx context.Context, progress func(done, total uint64)) error
+	VerifyIndexes(ctx context.Context, progress func(rows int64)) error
+	CountIDs(ctx context.Context) (uint64, error)
 }
 
 // Verify proves a store that nobody writes to: it folds every journal again and
@@ -48,8 +51,15 @@ func Verify(ctx context.Context, store Store, o VerifyOptions) (Report, error) {
 		return v.report, err
 	}
 	if c, ok := store.(checker); ok {
-		if err := c.VerifyIndexes(ctx, nil); err != nil {
+		if err := c.VerifyIndexes(ctx, o.Rows); err != nil {
 			return v.report, fmt.Errorf("an index is wrong: %w", err)
+		}
+		n, err := c.CountIDs(ctx)
+		if err != nil {
+			return v.report, err
+		}
+		if n != v.report.IDs && o.Base == nil {
+			return v.report, fmt.Errorf("%d ids are known as used; the journals use %d", n, v.report.IDs)
 		}
 	}
 	return v.report, nil

@@ -18,6 +18,9 @@ func (s *Store) Append(ctx context.Context, b *ledger.Batch) error {
 	if err := s.index.waitRoom(ctx); err != nil {
 		return err
 	}
+	if err := s.ids.waitRoom(ctx); err != nil {
+		return err
+	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if err := s.err(); err != nil {
@@ -46,6 +49,7 @@ func (s *Store) Append(ctx context.Context, b *ledger.Batch) error {
 	}
 	s.reserve.wrote(size)
 
+	s.ids.add(b)
 	s.views.swap(s.db.NewSnapshot())
 	for i := range b.Books {
 		s.heads[b.Books[i].Head.Book] = b.Books[i].Head
@@ -103,13 +107,10 @@ func (s *Store) follows(b *ledger.Batch) error {
 	return nil
 }
 
-// idsFree returns ErrConflict if an id is taken. For ids that are not, which is
-// nearly all, the bloom filters answer.
-func (s *Store) idsFree(ids []ledger.IDRow) error {
-	var key []byte
-	for i := range ids {
-		key = idKey(key[:0], ids[i].Ref)
-		at, err := get(s.db, key, decodeID)
+// idsFree returns ErrConflict if an id is taken.
+func (s *Store) idsFree(rows []ledger.IDRow) error {
+	for i := range rows {
+		at, err := s.ids.find(rows[i].Ref)
 		if err != nil {
 			return err
 		}
@@ -138,9 +139,6 @@ func (s *Store) fill(to *pebble.Batch, b *ledger.Batch) error {
 	}
 	for _, r := range b.Refunds {
 		w.set(refundKey(w.key[:0], r.Of), appendRefund(w.value[:0], r.Refunded))
-	}
-	for i := range b.IDs {
-		w.set(idKey(w.key[:0], b.IDs[i].Ref), appendID(w.value[:0], b.IDs[i].At))
 	}
 	return w.err
 }

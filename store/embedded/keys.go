@@ -18,12 +18,15 @@ import (
 //	x book4 kind 00 index 00 value* key    entry of a record's index; no value
 //	d time8 book4 01 ref16                 deadline of an open hold; no value
 //	d time8 book4 02 kind 00 key           deadline of a record; no value
-//	i ref16                                where an id was used
 //	f book4 seq8 n4                        how much of a transfer was refunded
 //	t book4 seq8 n4                        free text
 //	# book4                                head
 //	j book4 seq8                           block of events, the first one's seq
 //	e account16                            erasure to be carried out
+//
+//	derived from the journal by what keeps the ids (see ids)
+//	i ref16                                where an id was used
+//	I book4                                seq up to which the ids have a book
 //
 //	derived
 //	s account16 seq8                       chunk of a statement, its first seq
@@ -46,6 +49,7 @@ const (
 	kEntry    = 'x'
 	kDeadline = 'd'
 	kID       = 'i'
+	kIDMark   = 'I'
 	kRefund   = 'f'
 	kText     = 't'
 	kHead     = '#'
@@ -82,6 +86,7 @@ func bookKey(dst []byte, kind byte, b ledger.BookID) []byte {
 }
 
 func headKey(dst []byte, b ledger.BookID) []byte      { return bookKey(dst, kHead, b) }
+func idMarkKey(dst []byte, b ledger.BookID) []byte    { return bookKey(dst, kIDMark, b) }
 func watermarkKey(dst []byte, b ledger.BookID) []byte { return bookKey(dst, kWatermark, b) }
 
 func journalKey(dst []byte, b ledger.BookID, seq uint64) []byte {

@@ -22,7 +22,7 @@ func (s *Store) Load(ctx context.Context, keys *ledger.Keys) (*ledger.Snapshot, 
 		Accounts: list(&l, keys.Accounts, l.account),
 		Holds:    list(&l, keys.Holds, l.hold),
 		Records:  list(&l, keys.Records, l.record),
-		IDs:      list(&l, keys.IDs, l.id),
+		IDs:      list(&l, keys.IDs, s.ids.find),
 		Refunds:  list(&l, keys.Refunds, l.refund),
 		Events:   list(&l, keys.Events, l.event),
 		Texts:    list(&l, keys.Texts, l.text),
@@ -101,11 +101,6 @@ func (l *loader) fillIn(rec *ledger.Record) error {
 		rec.Data = text.Data
 	}
 	return err
-}
-
-func (l *loader) id(ref ledger.Ref) (*ledger.TransferAt, error) {
-	l.key = idKey(l.key[:0], ref)
-	return get(l.r, l.key, decodeID)
 }
 
 func (l *loader) refund(at ledger.TransferAt) (money.Amount, error) {

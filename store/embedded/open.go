@@ -28,6 +28,7 @@ type Options struct {
 	MemTableBytes uint64       // of what is gathered before it is written as a table; 0: 16 MB
 	DiskReserve   int64        // bytes that stay free; 0: 256 MB, below 0: none
 	MaxLag        uint64       // events that the indexes may be behind before Append waits; 0: 200,000
+	MaxIDs        int          // ids that are gathered in memory before they become a table; 0: 65,536
 	CheckIDs      bool         // Append looks whether its ids are taken. The ledger does so before
 	ReadOnly      bool         // neither Append nor the indexer writes
 
@@ -60,6 +61,9 @@ func (o Options) withDefaults(dir string) (Options, string, error) {
 	if o.MaxLag == 0 {
 		o.MaxLag = 200_000
 	}
+	if o.MaxIDs == 0 {
+		o.MaxIDs = 64 << 10
+	}
 	if o.Fatal == nil {
 		logger := o.Logger
 		o.Fatal = func(err error) {
@@ -77,6 +81,7 @@ type Store struct {
 	db      *pebble.DB
 	lock    *lock
 	reserve reserve
+	ids     *ids
 	index   *indexer
 	eraser  *eraser
 
@@ -120,6 +125,9 @@ func Open(dir string, o Options) (_ *Store, err error) {
 		return nil, fmt.Errorf("opening the books in %s: %w", dir, err)
 	}
 	s.views.swap(s.db.NewSnapshot())
+	if s.ids, err = openIDs(s); err != nil {
+		return nil, err
+	}
 	if s.index, err = startIndexer(s); err != nil {
 		return nil, err
 	}
@@ -197,6 +205,9 @@ func (s *Store) Close() (err error) {
 		}
 		if s.eraser != nil {
 			s.await(s.eraser.done)
+		}
+		if s.ids != nil {
+			s.await(s.ids.idle())
 		}
 		if s.err() != nil {
 			return

@@ -117,7 +117,7 @@ func (bk *book) open(id, parent ledger.AccountID, profile string) *ledger.Event 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 func testOptions() Options {
-	return Options{Logger: quiet(), CheckIDs: true, CacheBytes: 4 << 20, MemTableBytes: 1 << 20}
+	return Options{Logger: quiet(), CheckIDs: true, CacheBytes: 4 << 20, MemTableBytes: 1 << 20, MaxIDs: 16}
 }
 
 func openStore(t testing.TB, dir string, o Options) *Store {
