@@ -3,9 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 
@@ -69,15 +67,11 @@ func (m *administration) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true}).ServeHTTP(w, r)
 }
 
-// local reports whether a request began on this machine: its connection did,
-// the server listens for no others, and no proxy brought it.
+// local reports whether a request began on this machine: the server listens for
+// no others, and no proxy brought it.
 func (m *administration) local(r *http.Request) bool {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !peer.Addr().Unmap().IsLoopback() || m.node.config.PlaintextBehindProxy || len(r.Header["X-Forwarded-For"]) > 0 {
-		return false
-	}
-	at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	return ok && isLoopback(at.String())
+	c := m.node.config
+	return isLoopback(firstOf(c.AdminListen, c.Listen)) && !c.PlaintextBehindProxy && len(r.Header["X-Forwarded-For"]) == 0
 }
 
 // authenticate refuses a request without an operator's credential or, for

@@ -108,17 +108,19 @@ func (a *app) demoWith(ctx context.Context, f *front, n *node, log *slog.Logger,
 	if check {
 		return a.checkDemo(samples, rows)
 	}
+	name := ""
 	if n.config.WriteContext {
-		if err := (&serverContext{"demo", f.adminURL(), tokens}).write(a.getenv); err != nil {
+		var forget func()
+		if name, forget, err = a.rememberDemo(f.adminURL(), tokens); err != nil {
 			log.Warn("no context was written", "error", err)
 		} else {
-			defer os.Remove(filepath.Join(contextDir(a.getenv), "demo.toml"))
+			defer forget()
 		}
 	}
 	if a.structured() {
 		err = a.announce(f, token, samples)
 	} else {
-		err = a.present(f, token, rows)
+		err = a.present(f, token, name, rows)
 	}
 	if err != nil {
 		return err
@@ -147,7 +149,7 @@ func (a *app) announce(f *front, token string, samples []sample) error {
 }
 
 // present shows a person what there is.
-func (a *app) present(f *front, token string, rows []object) error {
+func (a *app) present(f *front, token, context string, rows []object) error {
 	fmt.Fprintf(a.stdout, "Saldo answers at %s. Balances, as just answered over HTTP:\n\n", f.url())
 	if err := a.showList(rows, "name", "unit", "posted", "held", "available", "credit_limit", "spendable"); err != nil {
 		return err
@@ -160,11 +162,32 @@ Ask again:
   curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
     -d '{"id": "try-1", "amount": "0.35"}' %s/v1/accounts/%s/charges
 
-or: saldo balance ann --context demo
-
-Ctrl-C ends it.
 `, token, f.url(), rows[0]["id"], f.url(), rows[0]["id"])
+	if context != "" {
+		fmt.Fprintf(a.stdout, "\nor: saldo balance ann --context %s\n", context)
+	}
+	fmt.Fprintln(a.stdout, "\nCtrl-C ends it.")
 	return nil
+}
+
+// rememberDemo writes a context, under a name of its own when another demo has
+// the first, and returns what takes it away.
+func (a *app) rememberDemo(address, tokens string) (name string, forget func(), err error) {
+	if tokens, err = filepath.Abs(tokens); err != nil {
+		return "", nil, err
+	}
+	c := &serverContext{"demo", address, tokens}
+	for n := 2; ; n++ {
+		old, err := readContext(a.getenv, c.name)
+		if err != nil || old.tokenFile == tokens || !isThere(old.tokenFile) {
+			break
+		}
+		c.name = fmt.Sprintf("demo-%d", n)
+	}
+	if err := c.write(a.getenv); err != nil {
+		return "", nil, err
+	}
+	return c.name, func() { os.Remove(filepath.Join(contextDir(a.getenv), c.name+".toml")) }, nil
 }
 
 // A sample is an account of the demo, and what it has to have.

@@ -162,6 +162,9 @@ func (n *node) close() error {
 		err = n.ledger.Close()
 	}
 	if n.store != nil {
+		behind, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_ = n.store.WaitIndexes(behind) // what they lack they get after the next start
 		err = errors.Join(err, n.store.Close())
 	}
 	return err

@@ -6,11 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +32,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		Short: "Prove the books: fold every journal again and compare everything",
 		Long: `Fold every journal again and compare every balance, hold, record, id, text,
 index and sum with what the store has, and the hash chain with its head. It
-changes nothing.
+changes nothing, but for indexes that are behind, which catch up before.
 
 With --data the server has to be stopped, or DIR is a backup. With --online the
 running server makes a copy and proves that. --expect takes heads that were kept
@@ -70,8 +73,12 @@ backup that was verified: only what came after it is folded.`,
 	return c
 }
 
-// verifyDir proves the store in a directory, without changing it.
+// verifyDir proves the store in a directory. Its indexes, if they are behind,
+// catch up before; nothing else is changed.
 func verifyDir(ctx context.Context, dir, base string, o ledger.VerifyOptions) (r ledger.Report, err error) {
+	if err := catchUp(ctx, dir); err != nil {
+		return r, err
+	}
 	store, err := openToRead(dir)
 	if err != nil {
 		return r, err
@@ -91,11 +98,27 @@ func verifyDir(ctx context.Context, dir, base string, o ledger.VerifyOptions) (r
 	return r, err
 }
 
+// catchUp lets the indexes of a store have everything: a server that was killed
+// leaves them behind, and so does a copy of one that runs.
+func catchUp(ctx context.Context, dir string) error {
+	if !isThere(filepath.Join(dir, "FORMAT")) {
+		return fmt.Errorf("%s holds no books", dir)
+	}
+	store, err := embedded.Open(dir, embedded.Options{DiskReserve: -1, Logger: slog.New(slog.DiscardHandler)})
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return nil // it is read as it is
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(store.WaitIndexes(ctx), store.Close())
+}
+
 func openToRead(dir string) (*embedded.Store, error) {
 	if !isThere(filepath.Join(dir, "FORMAT")) {
 		return nil, fmt.Errorf("%s holds no books", dir)
 	}
-	return embedded.Open(dir, embedded.Options{ReadOnly: true})
+	return embedded.Open(dir, embedded.Options{ReadOnly: true, Logger: slog.New(slog.DiscardHandler)})
 }
 
 // readExpected reads heads: BOOK:SEQ:HASH, or files of them.
