@@ -229,8 +229,9 @@ func (w *work) op(i int, op ledger.Op) {
 			w.close(h, ledger.HoldReleased)
 		}
 	case *ledger.Extend:
+		ends := w.ends(op.Expires)
 		if h := w.openHold(op.Hold); h != nil {
-			h.expires = w.ends(op.Expires)
+			h.expires = ends
 		}
 	case *ledger.Raise:
 		w.no(ledger.Invalid, op.Amount.Sign() <= 0)
@@ -391,6 +392,7 @@ func (w *work) transfer(_ int, op *ledger.Transfer) {
 
 func (w *work) refund(_ int, op *ledger.Refund) {
 	w.take(op.ID)
+	w.no(ledger.Invalid, op.Force && op.Text == nil)
 	// What this very command has paid is not there yet.
 	number, ok := w.m.books[w.c.Book].names[op.Of]
 	if w.no(ledger.NotFound, !ok) {
@@ -407,7 +409,6 @@ func (w *work) refund(_ int, op *ledger.Refund) {
 	}
 	w.no(ledger.Invalid, op.Amount != nil && n.Sign() <= 0)
 	w.no(ledger.OverRefund, n.Cmp(left) > 0 || left.Sign() == 0)
-	w.no(ledger.Invalid, op.Force && op.Text == nil)
 	if !op.Force {
 		w.spend(was.to, n)
 	}
@@ -433,13 +434,14 @@ func (w *work) place(op *ledger.PlaceHold) {
 	}
 	w.no(ledger.Invalid, op.Amount.Sign() <= 0 || id == "")
 	w.no(ledger.IDTaken, w.holds[id] != nil)
+	ends := w.ends(op.Expires)
 	if !w.known(op.Account) {
 		return
 	}
 	w.no(ledger.Invalid, w.accounts[op.Account].system)
 	w.mustBe(ledger.StatusOpen, op.Account)
 	w.spend(op.Account, op.Amount.Big())
-	h := &held{owner: op.Account, amount: new(big.Int), remaining: new(big.Int), captured: new(big.Int), state: ledger.HoldOpen, expires: w.ends(op.Expires)}
+	h := &held{owner: op.Account, amount: new(big.Int), remaining: new(big.Int), captured: new(big.Int), state: ledger.HoldOpen, expires: ends}
 	if len(w.why) > 0 {
 		return
 	}
@@ -509,6 +511,10 @@ func (w *work) more(h *held, n *big.Int) {
 
 func (w *work) capture(_ int, op *ledger.Capture) {
 	w.take(op.ID)
+	w.no(ledger.Invalid, op.ID != "" && op.ID != w.c.ID && len(op.To) > 1)
+	for _, p := range op.To {
+		w.no(ledger.Invalid, p.Amount.Sign() <= 0)
+	}
 	h := w.openHold(op.Hold)
 	if h == nil {
 		return
@@ -517,10 +523,8 @@ func (w *work) capture(_ int, op *ledger.Capture) {
 	if len(to) == 0 {
 		to = []ledger.Payee{{To: w.revenue(w.accounts[h.owner].unit), Amount: amountOf(h.remaining)}}
 	}
-	w.no(ledger.Invalid, op.ID != "" && len(to) > 1)
 	total := new(big.Int)
 	for _, p := range to {
-		w.no(ledger.Invalid, p.Amount.Sign() <= 0)
 		total.Add(total, p.Amount.Big())
 		if w.known(p.To) {
 			w.mayReceive(h.owner, p.To)
@@ -554,6 +558,9 @@ func (w *work) revenue(unit string) ledger.AccountID {
 
 func (w *work) openAccount(op *ledger.OpenAccount) {
 	w.no(ledger.Exists, w.accounts[op.ID] != nil)
+	for _, b := range w.m.books { // an id is one account's, wherever
+		w.no(ledger.Exists, b.accounts[op.ID] != nil)
+	}
 	a := &account{parent: op.Parent, unit: op.Unit, drawing: op.Mode == ledger.Drawing,
 		posted: new(big.Int), held: new(big.Int), limit: op.Limit.Big()}
 	if op.Cap != nil {
@@ -591,7 +598,7 @@ func (w *work) set(op *ledger.SetAccount) {
 		a.cap = nil
 	}
 	if op.Limit != nil {
-		w.no(ledger.Invalid, a.drawing)
+		w.no(ledger.Invalid, a.drawing && op.Limit.Sign() != 0)
 		was := a.limit
 		a.limit = op.Limit.Big()
 		if !op.Force && a.limit.Cmp(was) < 0 && a.spendable().Sign() < 0 {
@@ -680,6 +687,7 @@ func Clone(c *ledger.Command) *ledger.Command {
 // Describe spells out what a command asks for, whoever asks it.
 func Describe(c *ledger.Command) string {
 	var b strings.Builder
+	fmt.Fprint(&b, "book ", c.Book, ": ")
 	describe(&b, reflect.ValueOf(c.Ops))
 	describe(&b, reflect.ValueOf(c.Records))
 	return b.String()

@@ -49,8 +49,7 @@ func Run(t testing.TB, seed uint64, commands int, open func(now func() time.Time
 			t.Fatalf("at command %d of LEDGER_SEED=%d:\n%s", n, seed, Describe(c))
 		}
 		if r.w.rng.IntN(400) == 0 {
-			r.closed()
-			r.l, r.closed = open(r.clock)
+			r.restart()
 		}
 	}
 	t.Logf("%d commands took effect, %d were refused, %d replayed", r.did, r.refused, r.replayed)
@@ -76,6 +75,20 @@ func (r *runner) tick() {
 	now := r.w.Now()
 	r.now.Store(&now)
 	r.latest = max(r.latest, ledger.TimeOf(now))
+}
+
+// restart opens the ledger again. Its time is then that of its last event.
+func (r *runner) restart() {
+	r.closed()
+	r.l, r.closed = r.open(r.clock)
+	r.latest = ledger.TimeOf(r.clock())
+	for id := range r.m.books {
+		head, err := r.l.Head(context.Background(), id)
+		if err != nil {
+			r.Fatal(err)
+		}
+		r.latest = max(r.latest, head.Time)
+	}
 }
 
 func (r *runner) post(c *ledger.Command) {
@@ -124,6 +137,7 @@ func (r *runner) answer(res ledger.Result, err error, want Answer) {
 		return
 	}
 	r.did++
+	r.w.Learn(res.Book, res.Event)
 	if len(res.Event.Transfers) != len(want.Transfers) {
 		r.Errorf("%d transfers, the model makes %d", len(res.Event.Transfers), len(want.Transfers))
 		return

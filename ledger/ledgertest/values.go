@@ -80,6 +80,10 @@ func describe(b *strings.Builder, v reflect.Value) {
 		}
 		b.WriteString("} ")
 	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			fmt.Fprintf(b, "%q ", v.Bytes())
+			return
+		}
 		fmt.Fprint(b, v.Len(), "[")
 		for i := range v.Len() {
 			describe(b, v.Index(i))
