@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
@@ -33,6 +34,11 @@ type ids struct {
 	marks   map[ledger.BookID]uint64         // seq of the last event of each book whose ids are in recent
 	done    chan struct{}                    // closed when writing has ended
 	err     error                            // why no table can be written
+
+	tables   filter // of the ids in tables
+	filling  sync.Mutex
+	complete atomic.Bool   // tables has them all
+	filled   chan struct{} // closed when the goroutine that fills it has ended
 }
 
 // idTables is what the names of tables begin with that are being written.
@@ -40,7 +46,7 @@ const idTables = "ids-"
 
 func openIDs(s *Store) (*ids, error) {
 	x := &ids{s: s, bound: s.options.MaxIDs, recent: map[ledger.Ref]ledger.TransferAt{},
-		marks: map[ledger.BookID]uint64{}, done: make(chan struct{})}
+		marks: map[ledger.BookID]uint64{}, done: make(chan struct{}), filled: make(chan struct{})}
 	close(x.done)
 	v, err := s.view(s.ctx)
 	if err != nil {
@@ -56,9 +62,43 @@ func openIDs(s *Store) (*ids, error) {
 		}
 	}
 	if s.options.ReadOnly {
+		close(x.filled)
 		return x, nil
 	}
-	return x, x.removeLeft()
+	if err := x.removeLeft(); err != nil {
+		return nil, err
+	}
+	go x.fill()
+	return x, nil
+}
+
+// fill reads the ids of every table into the filter. Until it is done, each
+// look-up asks Pebble.
+func (x *ids) fill() {
+	defer close(x.filled)
+	const atOnce = 4096
+	refs := make([]ledger.Ref, 0, atOnce)
+	add := func() {
+		x.filling.Lock()
+		defer x.filling.Unlock()
+		for i := range refs {
+			x.tables.add(&refs[i])
+		}
+		refs = refs[:0]
+	}
+	for it, err := range each(x.s.db, []byte{kID}, []byte{kID + 1}) {
+		if err != nil {
+			x.s.options.Logger.Warn("the ids cannot be read; looking them up stays slow", "err", err)
+			return
+		}
+		if refs = append(refs, ledger.Ref(it.Key()[1:])); len(refs) == atOnce {
+			if add(); x.s.ctx.Err() != nil {
+				return
+			}
+		}
+	}
+	add()
+	x.complete.Store(true)
 }
 
 // readBook reads the ids of a book's events that are in no table yet.
@@ -113,6 +153,9 @@ func (x *ids) find(ref ledger.Ref) (*ledger.TransferAt, error) {
 	x.mu.RUnlock()
 	if ok {
 		return &at, nil
+	}
+	if x.complete.Load() && !x.tables.mayHave(&ref) {
+		return nil, nil
 	}
 	// What has left memory is in a table: the newest state of Pebble has it,
 	// and every id there is of a durable event.
@@ -214,6 +257,11 @@ func (x *ids) write(of map[ledger.Ref]ledger.TransferAt, marks map[ledger.BookID
 	if err := x.s.db.Ingest(context.Background(), []string{name}); err != nil {
 		return err
 	}
+	x.filling.Lock()
+	for i := range refs {
+		x.tables.add(&refs[i])
+	}
+	x.filling.Unlock()
 	b := x.s.db.NewBatch()
 	defer b.Close()
 	for book, seq := range marks {

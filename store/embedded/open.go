@@ -208,6 +208,7 @@ func (s *Store) Close() (err error) {
 		}
 		if s.ids != nil {
 			s.await(s.ids.idle())
+			s.await(s.ids.filled)
 		}
 		if s.err() != nil {
 			return
