@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -289,7 +290,7 @@ proves itself. Backups that were made before still have the text.`,
 		if !yes && !isTerminal(a.stdin) {
 			return nil, usagef("this cannot be undone: say --yes")
 		}
-		if err := a.confirm(yes, "Erase every name and text of %s? This cannot be undone.", path); err != nil {
+		if err := a.confirm(yes, "Erase every name and text of %s? This cannot be undone.", strings.TrimPrefix(path, "/v1/accounts/")); err != nil {
 			return nil, err
 		}
 		return s.call(ctx, http.MethodPost, path+"/erase", object{})

@@ -19,8 +19,11 @@ var scenarios = []struct {
 }{
 	{"balance", []int{64}, bench.Balance},
 	{"charge", []int{64, 512}, bench.Charge},
+	{"cold", []int{64}, bench.Cold},
 	{"bulk", []int{4}, bench.Bulk},
 	{"history", []int{16}, bench.History},
+	{"long-balance", []int{64}, bench.LongBalance},
+	{"long-charge", []int{64}, bench.LongCharge},
 	{"memory", []int{0}, bench.Memory},
 	{"batch-hot", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Batch(ctx, o, true) }},
 	{"batch", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Batch(ctx, o, false) }},
@@ -48,8 +51,12 @@ measured in turns with it:
   balance     reads of a balance over HTTP; beside net/http writing the same bytes
   charge      one charge a request, one hot account; beside net/http appending
               the same bytes to a file, one fdatasync for all who wait
+  cold        one charge a request, over 100,000 accounts; beside one hot account
   bulk        1,000 transfers a request; beside the same
   history     statements and past balances of a long history
+  long-balance, long-charge
+              balances and charges after ten million transfers; beside an empty book.
+              They take some minutes to make: --history DIR keeps them
   memory      RSS of a server, idle and after it charged a million accounts
   batch       commands of 1,000 transfers in process, over 100,000 accounts
   batch-hot   … on one account
@@ -69,6 +76,7 @@ Without --address it starts servers of its own, on temporary directories.`,
 	f.Float64Var(&seconds, "seconds", 3, "how long each run is")
 	f.IntVar(&o.Clients, "clients", 0, "connections (default: as the scenario has it)")
 	f.StringVar(&o.Dir, "dir", "", "where the temporary directories go (default: the system's)")
+	f.StringVar(&o.History, "history", "", "directory that has the ten million transfers, or is to keep them")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if o.Pairs < 1 || seconds <= 0 || o.Clients < 0 {
 			return usagef("--pairs and --seconds are above zero, --clients is not below")

@@ -83,7 +83,7 @@ var settings = []setting{
 	{"log-level", kindText, "info", "debug, info, warn or error", false},
 	{"cache", kindSize, "64MB", "memory for blocks that were read from the disk", false},
 	{"disk-reserve", kindSize, "256MB", "room on the disk that writes leave alone", false},
-	{"memory", kindSize, "384MB", "what the garbage collector tries to keep the process below; 0: it does not (GOMEMLIMIT wins)", false},
+	{"memory", kindSize, "320MB", "what the garbage collector tries to keep the process below; 0: it does not (GOMEMLIMIT wins)", false},
 	{"rate", kindSize, "1200000", "requests a minute that one credential may make; 0: no bound", false},
 	{"drain", kindDuration, "15s", "how long requests may take to finish when the server is told to stop", false},
 	{"write-context", kindYesNo, "true", "write a context, so that the other commands find this server", false},

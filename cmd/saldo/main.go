@@ -19,6 +19,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -92,6 +93,7 @@ func (a *app) command() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%v", err) })
 	root.SuggestionsMinimumDistance = 2
+	root.SetUsageTemplate(examplesFirst(root.UsageTemplate()))
 	a.globalFlags(root)
 	root.AddGroup(
 		&cobra.Group{ID: "server", Title: "Servers and their data:"},
@@ -110,6 +112,18 @@ func (a *app) command() *cobra.Command {
 	add("things", a.accountCommand(), a.unitCommand(), a.keyCommand(), a.tenantCommand(), a.bookCommand(), a.eraseCommand())
 	needArguments(root)
 	return root
+}
+
+// examplesFirst moves the examples of help before all else.
+func examplesFirst(template string) string {
+	const begin, end = "{{if .HasExample}}", "{{end}}"
+	i := strings.Index(template, begin)
+	if i < 0 {
+		return template
+	}
+	n := i + strings.Index(template[i:], end) + len(end)
+	block := "{{if .HasExample}}Examples:\n{{.Example}}\n\n{{end}}"
+	return block + template[:i] + template[n:]
 }
 
 // needArguments makes every command that has neither a say about its arguments

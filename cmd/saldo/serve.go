@@ -68,6 +68,7 @@ func (a *app) serve(ctx context.Context, cfg *config) error {
 	if cfg.WriteContext {
 		a.rememberServer(log, "default", f.adminURL(), cfg)
 	}
+	debug.FreeOSMemory() // opening a large directory takes more than serving it
 	n.logHeads(ctx, "start")
 	log.Info("serving", "url", f.url(), "admin", f.adminURL(), "data", cfg.Data, "version", version)
 	reload, stop := hangups()
@@ -109,9 +110,15 @@ func hangups() (<-chan struct{}, func()) {
 	}
 }
 
-// limitMemory tells the garbage collector how large the process should stay.
+// limitMemory tells the garbage collector how large the process may become. Up
+// to there it collects half as often as Go does by itself, which made 15 % more
+// charges a second (saldo bench charge) for 80 MB more with a million accounts.
 func (a *app) limitMemory(bytes int64) {
-	if bytes > 0 && a.getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(bytes)
+	if bytes <= 0 || a.getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	debug.SetMemoryLimit(bytes)
+	if a.getenv("GOGC") == "" {
+		debug.SetGCPercent(200)
 	}
 }

@@ -22,6 +22,7 @@ type Options struct {
 	For     time.Duration // of each run
 	Clients int
 	Dir     string // for data directories; "": a temporary one
+	History string // where the long history is, or is to be kept; "": it is made anew
 	// Address and Token name a server that runs already, to be measured without
 	// a baseline.
 	Address, Token string
