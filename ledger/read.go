@@ -280,10 +280,27 @@ func (l *Ledger) Head(ctx context.Context, id BookID) (Head, error) {
 
 // Hold returns a hold as it is now, by its caller's id.
 func (l *Ledger) Hold(ctx context.Context, tenant TenantID, id string) (*Hold, error) {
+	h, err := l.hold(ctx, RefOf(tenant, id))
+	if err == nil && h == nil {
+		err = Errorf(NotFound, "there is no hold %s", quote(id))
+	}
+	return h, err
+}
+
+// HoldByRef returns a hold as it is now, by the reference that events have of it.
+func (l *Ledger) HoldByRef(ctx context.Context, ref Ref) (*Hold, error) {
+	h, err := l.hold(ctx, ref)
+	if err == nil && h == nil {
+		err = Errorf(NotFound, "there is no hold with the reference %x", ref)
+	}
+	return h, err
+}
+
+// hold returns a hold as it is now, or nil.
+func (l *Ledger) hold(ctx context.Context, ref Ref) (*Hold, error) {
 	if err := l.settle(ctx); err != nil {
 		return nil, err
 	}
-	ref := RefOf(tenant, id)
 	h, ok := l.holds.row(ref)
 	if !ok {
 		e := l.holds.pin(ref)
@@ -294,9 +311,6 @@ func (l *Ledger) Hold(ctx context.Context, tenant TenantID, id string) (*Hold, e
 		}
 		l.holds.fill(e, snap.Holds[0])
 		h, _ = l.holds.value(e)
-	}
-	if h == nil {
-		return nil, Errorf(NotFound, "there is no hold %s", quote(id))
 	}
 	return h, nil
 }
