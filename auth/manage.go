@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"encoding/hex"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -21,6 +22,10 @@ func (a *Auth) MayIssue(ctx context.Context, c *Credential, spec Spec) error {
 	}
 	denied := ledger.Errorf(ledger.Denied, "a credential can only be issued for what the issuing one opens")
 	switch {
+	case c.Expires != 0 && (spec.Expires == 0 || spec.Expires > c.Expires):
+		return ledger.Errorf(ledger.Denied, "a credential that expires can only issue what expires by then, at %v", c.Expires)
+	case !within(spec.Allow, c.Allow):
+		return ledger.Errorf(ledger.Denied, "a credential that is limited to addresses can only issue what is limited to them too")
 	case c.Everything:
 		return nil
 	case spec.Everything || spec.Tenant != c.Tenant:
@@ -38,6 +43,20 @@ func (a *Auth) MayIssue(ctx context.Context, c *Credential, spec Spec) error {
 		return denied
 	}
 	return nil
+}
+
+// within reports whether all addresses of some ranges are in others; no ranges
+// are all addresses.
+func within(ranges, others []netip.Prefix) bool {
+	if len(others) == 0 {
+		return true
+	}
+	for _, p := range ranges {
+		if !slices.ContainsFunc(others, func(o netip.Prefix) bool { return o.Bits() <= p.Bits() && o.Contains(p.Addr()) }) {
+			return false
+		}
+	}
+	return len(ranges) > 0
 }
 
 // Revoke ends a credential, at once and for good.

@@ -167,7 +167,7 @@ func (s *server) listTenants(q *request) (reply, error) {
 // readTenant serves GET /v1/tenants/{id}: of an operator any, of others their own.
 func (s *server) readTenant(q *request) (reply, error) {
 	t, err := s.ledger.Tenant(q.ctx, q.params[0])
-	if err == nil && !q.cred.Everything && q.cred.Tenant != t.Number {
+	if !q.cred.Everything && (ledger.CodeOf(err) == ledger.NotFound || err == nil && q.cred.Tenant != t.Number) {
 		err = refuse(CodeNotFound, "")
 	}
 	if err != nil {

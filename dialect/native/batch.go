@@ -268,6 +268,9 @@ func (w *lookup) may(it *item, from, to *ledger.Account, kind ledger.TransferKin
 	case from == nil:
 		scope, mine = auth.TopUp, to
 	}
+	if kind == ledger.Adjustment && mine != nil { // which may take from an account that is frozen
+		scope |= auth.TopUp
+	}
 	if it.force {
 		scope |= auth.Admin
 	}
@@ -280,8 +283,10 @@ func (w *lookup) may(it *item, from, to *ledger.Account, kind ledger.TransferKin
 	if mine == nil {
 		return refuse(CodeForbidden, "")
 	}
-	_, err := w.q.opened(mine.ID)
-	return err
+	if _, err := w.q.opened(mine.ID); err != nil || !it.force {
+		return err
+	}
+	return w.q.mayLend(mine)
 }
 
 // betweenBooks makes a lone transfer between accounts of two books, if it is

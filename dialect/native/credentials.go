@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"saldo/auth"
+	"saldo/ledger"
 )
 
 // credentialMembers writes what a credential opens and may, and nothing secret.
@@ -85,14 +86,16 @@ func (q *request) spec(b *adminBody) (auth.Spec, error) {
 	if spec.Dialect == "" {
 		spec.Dialect = auth.Native
 	}
-	if !spec.Everything {
-		if b.tenant != "" {
-			t, err := q.s.ledger.Tenant(q.ctx, b.tenant)
-			if err != nil {
-				return spec, err
-			}
-			q.tenant = t.Number
-		} else if err := q.chooseTenant(); err != nil {
+	switch {
+	case spec.Everything && b.tenant != "":
+		return spec, invalid("tenant", "cannot be said of a credential for everything")
+	case b.tenant != "":
+		if err := q.chooseTenantOf(b.tenant); err != nil {
+			return spec, err
+		}
+		spec.Tenant = q.tenant
+	case !spec.Everything:
+		if err := q.chooseTenant(); err != nil {
 			return spec, err
 		}
 		spec.Tenant = q.tenant
@@ -122,6 +125,9 @@ func (q *request) spec(b *adminBody) (auth.Spec, error) {
 // that it opens.
 func (q *request) credential() (auth.Credential, error) {
 	c, err := q.s.auth.ByID(q.ctx, q.params[0])
+	if ledger.CodeOf(err) == ledger.NotFound {
+		return c, refuse(CodeNotFound, "")
+	}
 	if err != nil {
 		return c, err
 	}
@@ -212,7 +218,9 @@ func (s *server) rotateCredential(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := q.mayReplace(&c); err != nil {
+	spec := specOf(&c)
+	spec.Allow, spec.Expires = c.Allow, c.Expires // whoever rotates it learns the secret
+	if err := s.auth.MayIssue(q.ctx, q.cred, spec); err != nil {
 		return reply{}, err
 	}
 	made, err := s.auth.Rotate(q.ctx, q.cred.Number, id, c.ID, b.overlap)
@@ -223,9 +231,9 @@ func (s *server) rotateCredential(q *request) (reply, error) {
 	return reply{replayed: made.Replayed}, nil
 }
 
-// mayReplace refuses a new secret of a credential that may more than the caller.
-func (q *request) mayReplace(c *auth.Credential) error {
-	return q.s.auth.MayIssue(q.ctx, q.cred, auth.Spec{Tenant: c.Tenant, Root: c.Root, Everything: c.Everything, Scopes: c.Scopes})
+// specOf returns what a credential opens and may.
+func specOf(c *auth.Credential) auth.Spec {
+	return auth.Spec{Tenant: c.Tenant, Root: c.Root, Everything: c.Everything, Scopes: c.Scopes}
 }
 
 // revokeCredential serves DELETE /v1/credentials/{id}.
@@ -238,7 +246,9 @@ func (s *server) revokeCredential(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := q.mayReplace(&c); err != nil {
+	spec := specOf(&c)
+	spec.Allow, spec.Expires = q.cred.Allow, q.cred.Expires // whoever could issue it may end it
+	if err := s.auth.MayIssue(q.ctx, q.cred, spec); err != nil {
 		return reply{}, err
 	}
 	revoked, replayed, err := s.auth.Revoke(q.ctx, q.cred.Number, id, c.ID)

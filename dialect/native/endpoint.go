@@ -54,7 +54,7 @@ func (e *Endpoint) route() route {
 		kind = inTenant
 	}
 	serve := func(s *server, q *request) (reply, error) {
-		c := &Call{Context: q.ctx, Request: q.Request, Credential: q.cred, Tenant: q.tenant, Params: q.params[:]}
+		c := &Call{Context: q.ctx, Request: q.Request, Credential: q.cred, Tenant: q.tenant, Params: slices.Clone(q.params[:])}
 		if e.Method != http.MethodGet {
 			if _, err := q.read(maxBody, true); err != nil {
 				return reply{}, err

@@ -178,13 +178,20 @@ func held(ch *ledger.HoldChange, e *ledger.Event) ledger.Hold {
 
 // pathHold returns the hold that the path names, if the credential opens its account.
 func (q *request) pathHold() (*ledger.Hold, money.Unit, error) {
+	missing := refuse(CodeNotFound, "There is no hold %.64q", q.params[0])
 	h, err := q.s.ledger.Hold(q.ctx, q.tenant, q.params[0])
+	if ledger.CodeOf(err) == ledger.NotFound {
+		return nil, money.Unit{}, missing
+	}
 	if err != nil {
 		return nil, money.Unit{}, err
 	}
-	a, err := q.opened(h.Owner())
+	a, err := q.present(h.Owner())
 	if err != nil {
 		return nil, money.Unit{}, err
+	}
+	if !q.opens(a) { // whose it is is not told
+		return nil, money.Unit{}, missing
 	}
 	unit, err := q.unit(a)
 	return h, unit, err

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"saldo/auth"
 	"saldo/ledger"
 	"saldo/money"
 )
@@ -169,6 +170,11 @@ func (q *request) opening(b *accountBody) (*ledger.Command, error) {
 		var err error
 		if op.Limit, err = b.limit.in(unit, "credit_limit"); err != nil {
 			return nil, err
+		}
+		if op.Limit.Sign() > 0 && !q.cred.Root.IsZero() { // see mayLend
+			if err := q.need(auth.TopUp); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if !b.cap.isZero() {

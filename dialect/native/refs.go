@@ -141,7 +141,7 @@ func (q *request) present(id ledger.AccountID) (*ledger.Account, error) {
 
 // absent says what the ledger says of an account that is not there.
 func absent(id ledger.AccountID) error {
-	return ledger.Errorf(ledger.NotFound, "account %s does not exist", id)
+	return &ledger.Error{Refusal: ledger.Refusal{Code: ledger.NotFound, Account: id, Detail: "account " + id.String() + " does not exist"}}
 }
 
 // unit returns the unit of an account.

@@ -124,19 +124,19 @@ func (w *writer) error(e *Error, problem bool) {
 		}
 		w.string("title", title)
 		w.uint("status", uint64(e.Status))
-		w.string("detail", e.Message)
+		w.string("detail", strings.ToValidUTF8(e.Message, "\ufffd")) // it may repeat what came in
 		w.string("code", e.Code)
 	} else {
 		w.b = append(w.b, `{"success":false,"error":{`...)
 		w.string("code", e.Code)
-		w.string("message", e.Message)
+		w.string("message", strings.ToValidUTF8(e.Message, "\ufffd"))
 	}
 	if len(e.Details) > 0 {
 		w.openList("details")
 		for _, d := range e.Details {
 			w.item()
 			w.string("field", d.Field)
-			w.string("reason", d.Reason)
+			w.string("reason", strings.ToValidUTF8(d.Reason, "\ufffd"))
 			w.close()
 		}
 		w.closeList()

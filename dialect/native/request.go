@@ -91,6 +91,37 @@ func (q *request) need(scope auth.Scope) error {
 	return q.cred.May(scope)
 }
 
+// above refuses a credential whose own root an account is: what bounds its
+// holder is for those above to change.
+func (q *request) above(a *ledger.Account) error {
+	if a.ID == q.cred.Root {
+		return refuse(CodeForbidden, "This is for a credential that opens more than account %s and what is below it", a.ID)
+	}
+	return nil
+}
+
+// mayLend refuses a credential that may not let an account have less than
+// nothing: that is money, and whoever opens a subtree needs the scope for money
+// that comes in, and cannot lend to its own root, nor through an account that
+// draws on it.
+func (q *request) mayLend(a *ledger.Account) error {
+	if q.cred.Root.IsZero() {
+		return nil
+	}
+	for {
+		if err := q.above(a); err != nil {
+			return err
+		}
+		if a.Mode != ledger.Drawing {
+			return q.need(auth.TopUp)
+		}
+		var err error
+		if a, err = q.present(a.Parent); err != nil {
+			return err
+		}
+	}
+}
+
 // chooseTenant finds the tenant that the request is about.
 func (q *request) chooseTenant() error {
 	ref := q.Header.Get(tenantHeader)
@@ -99,6 +130,11 @@ func (q *request) chooseTenant() error {
 			ref = named
 		}
 	}
+	return q.chooseTenantOf(ref)
+}
+
+// chooseTenantOf finds the tenant that is named, or that the credential is of.
+func (q *request) chooseTenantOf(ref string) error {
 	if ref == "" && q.cred.Tenant != 0 {
 		q.tenant = q.cred.Tenant
 		return nil
@@ -112,13 +148,13 @@ func (q *request) chooseTenant() error {
 		return nil
 	}
 	t, err := q.s.ledger.Tenant(q.ctx, name)
-	switch {
-	case err != nil && ref == "":
+	switch missing := ledger.CodeOf(err) == ledger.NotFound; {
+	case missing && ref == "":
 		return refuse(CodeTenantRequired, "")
+	case q.cred.Tenant != 0 && (missing || err == nil && q.cred.Tenant != t.Number): // whether there is one is not told
+		return refuse(CodeForbidden, "The credential belongs to another tenant")
 	case err != nil:
 		return err
-	case q.cred.Tenant != 0 && q.cred.Tenant != t.Number:
-		return refuse(CodeForbidden, "The credential belongs to another tenant")
 	}
 	q.tenant = t.Number
 	if name == t.Name { // which is its for ever

@@ -33,6 +33,9 @@ func (s *server) changeAccount(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if err := q.mayChange(a, op); err != nil {
+		return reply{}, err
+	}
 	const tries = 4
 	for n := 1; ; n++ {
 		if op.Expect = expect; b.note.name != nil || b.note.metadata != nil {
@@ -79,6 +82,17 @@ func (q *request) change(a *ledger.Account, b *accountBody) (*ledger.SetAccount,
 	}
 	op.Reason = note{reason: b.note.reason}.compose()
 	return op, nil
+}
+
+// mayChange refuses a credential that may not change these settings.
+func (q *request) mayChange(a *ledger.Account, op *ledger.SetAccount) error {
+	switch {
+	case op.Limit != nil && op.Limit.Sign() > 0:
+		return q.mayLend(a)
+	case op.Limit != nil || op.Cap != nil || op.NoCap || op.Status != nil || op.Force:
+		return q.above(a)
+	}
+	return nil
 }
 
 // merge gives op the profile: what the body says, and what there was of the rest.
@@ -188,6 +202,9 @@ func (q *request) settingsAt(a *ledger.Account, e *ledger.Event) (settings, erro
 func (s *server) eraseAccount(q *request) (reply, error) {
 	a, err := q.pathAccount()
 	if err != nil {
+		return reply{}, err
+	}
+	if err := q.above(a); err != nil { // the reasons of those above are among the texts
 		return reply{}, err
 	}
 	d, err := q.read(maxBody, true)

@@ -125,7 +125,7 @@ func (q *request) single(it *item, known []string) (a *ledger.Account, unit mone
 		return
 	}
 	if it.force {
-		if err = q.need(auth.Admin); err != nil {
+		if err = q.mayForce(a.ID); err != nil {
 			return
 		}
 	}
@@ -254,7 +254,7 @@ func (s *server) adjust(q *request) (reply, error) {
 			return reply{}, invalid("amount", "is too large")
 		}
 		t.From, t.To = t.To, t.From
-		scope = auth.Charge
+		scope |= auth.Charge
 	}
 	if err := q.need(scope); err != nil {
 		return reply{}, err
@@ -275,6 +275,11 @@ func (s *server) readTransfer(q *request) (reply, error) {
 		q.uint("seq", e.Seq)
 		q.openList("transfers")
 		for n := range e.Transfers {
+			if ok, err := q.touches(&e.Transfers[n]); err != nil {
+				return reply{}, err
+			} else if !ok {
+				continue
+			}
 			q.item()
 			if err := q.fullTransfer(book, e, n); err != nil {
 				return reply{}, err
@@ -293,34 +298,59 @@ func (s *server) readTransfer(q *request) (reply, error) {
 	return reply{}, nil
 }
 
-// find finds a transfer that touches an account which the credential opens.
+// find finds a transfer that touches an account which the credential opens, or
+// by its own id a batch that has any.
 func (q *request) find(id string) (ledger.BookID, *ledger.Event, int, error) {
+	missing := refuse(CodeNotFound, "There is no transfer %.64q", id)
 	book, e, n, err := q.s.ledger.Find(q.ctx, q.tenant, id)
 	switch {
+	case ledger.CodeOf(err) == ledger.NotFound:
+		return 0, nil, 0, missing
 	case err != nil:
 		return 0, nil, 0, err
-	case e.Refused != nil:
+	case e.Refused != nil && q.cred.Root.IsZero():
 		return 0, nil, 0, refuse(CodeNotFound, "The transfer %.64q was refused: %s", id, faultOfLedger(e.Refused.Code).code)
 	case n >= len(e.Transfers):
-		return 0, nil, 0, refuse(CodeNotFound, "The id %.64q is not a transfer's", id)
+		return 0, nil, 0, missing
 	}
+	several := e.Transfers[n : n+1]
+	if e.ID == id {
+		several = e.Transfers
+	}
+	for i := range several {
+		if ok, err := q.touches(&several[i]); ok || err != nil {
+			return book, e, n, err
+		}
+	}
+	return 0, nil, 0, missing
+}
+
+// touches reports whether a transfer touches an account that the credential opens.
+func (q *request) touches(p *ledger.Posting) (bool, error) {
 	if q.cred.Root.IsZero() {
-		return book, e, n, nil
+		return true, nil
 	}
-	p := &e.Transfers[n]
 	for _, id := range []ledger.AccountID{p.From, p.To, p.Via} {
 		if id.IsZero() {
 			continue
 		}
-		a, err := q.present(id)
-		if err != nil {
-			return 0, nil, 0, err
-		}
-		if q.opens(a) {
-			return book, e, n, nil
+		if a, err := q.present(id); err != nil || q.opens(a) {
+			return err == nil, err
 		}
 	}
-	return 0, nil, 0, refuse(CodeNotFound, "")
+	return false, nil
+}
+
+// mayForce refuses a credential that may not take from an account more than it has.
+func (q *request) mayForce(id ledger.AccountID) error {
+	if err := q.need(auth.Admin); err != nil {
+		return err
+	}
+	a, err := q.present(id)
+	if err != nil {
+		return err
+	}
+	return q.mayLend(a)
 }
 
 // fullTransfer writes the members of a transfer, with what it refers to.
@@ -341,17 +371,32 @@ func (q *request) fullTransfer(book ledger.BookID, e *ledger.Event, n int) error
 	return q.noteOf(book, e, p.Text)
 }
 
-// referred writes the id of the transfer that a refund gives back.
+// referred writes the ids of what a transfer refers to.
 func (q *request) referred(p *ledger.Posting) error {
-	if p.Of == nil {
-		return nil
+	of, hold, err := q.references(p)
+	q.word("hold", hold)
+	q.word("of", of)
+	return err
+}
+
+// references returns the id of the transfer that a refund gives back, and of the
+// hold that a capture pays from.
+func (q *request) references(p *ledger.Posting) (of, hold string, err error) {
+	if !p.Hold.IsZero() {
+		h, err := q.s.ledger.HoldByRef(q.ctx, p.Hold)
+		if err != nil {
+			return "", "", err
+		}
+		hold = h.ID
 	}
-	past, err := q.s.ledger.Event(q.ctx, p.Of.Book, p.Of.Seq)
-	if err != nil {
-		return err
+	if p.Of != nil {
+		past, err := q.s.ledger.Event(q.ctx, p.Of.Book, p.Of.Seq)
+		if err != nil {
+			return "", "", err
+		}
+		of = past.TransferID(int(p.Of.N))
 	}
-	q.string("of", past.TransferID(int(p.Of.N)))
-	return nil
+	return of, hold, nil
 }
 
 // refund serves POST /v1/transfers/{id}/refunds.
@@ -368,8 +413,12 @@ func (s *server) refund(q *request) (reply, error) {
 		if id.IsSystem() {
 			continue
 		}
-		if _, err := q.opened(id); err != nil {
+		a, err := q.present(id)
+		if err != nil {
 			return reply{}, err
+		}
+		if !q.opens(a) {
+			return reply{}, refuse(CodeForbidden, "The transfer is with an account that the credential does not open")
 		}
 	}
 	d, err := q.read(maxBody, false)
@@ -389,7 +438,7 @@ func (s *server) refund(q *request) (reply, error) {
 		return reply{}, invalid("reason", "is missing: a forced refund needs one")
 	}
 	if it.force {
-		if err := q.need(auth.Admin); err != nil {
+		if err := q.mayForce(p.To); err != nil {
 			return reply{}, err
 		}
 	}

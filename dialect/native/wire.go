@@ -52,7 +52,8 @@ type Transfer struct {
 	BetweenBooks bool `json:"between_books,omitempty"`
 	Usage
 	Seq      uint64          `json:"seq"`
-	Of       string          `json:"of,omitempty"` // of a refund: the transfer that it gives back
+	Hold     string          `json:"hold,omitempty"` // of a capture: what it was paid from
+	Of       string          `json:"of,omitempty"`   // of a refund: the transfer that it gives back
 	Reason   string          `json:"reason,omitempty"`
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 	Balance  *Balance        `json:"balance,omitempty"` // in the reply that made it
@@ -132,6 +133,7 @@ type Line struct {
 	Forced       bool      `json:"forced,omitempty"`
 	Usage
 	Seq      uint64          `json:"seq"`
+	Hold     string          `json:"hold,omitempty"`
 	Of       string          `json:"of,omitempty"`
 	Reason   string          `json:"reason,omitempty"`
 	Metadata json.RawMessage `json:"metadata,omitempty"`
