@@ -54,7 +54,8 @@ func (d *decision) decide(s State, now Time, c *Command) (*Event, *Refusal) {
 		d.finish()
 		return e, nil
 	}
-	if !c.Remember || c.ID == "" || !r.remembered() || head.Seq == 0 { // there is no book to remember it
+	final := r.remembered() || c.own && r.Code != Internal // a step's outcome is everybody's who takes the next
+	if !c.Remember || c.ID == "" || !final || head.Seq == 0 { // there is no book to remember it
 		return nil, r
 	}
 	return &Event{Seq: e.Seq, Time: e.Time, Actor: e.Actor, ID: e.ID, Print: e.Print, Refused: r}, r

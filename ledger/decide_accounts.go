@@ -31,7 +31,8 @@ func (d *decision) open(op *OpenAccount) *Refusal {
 		return r
 	}
 	if !op.Parent.IsZero() {
-		d.rows[d.touch(op.Parent)].Children++
+		p := d.touch(op.Parent)
+		d.rows[p].Children++
 	}
 	d.add(&a)
 	d.e.Opened = append(d.e.Opened, Opened{Account: a.ID, Parent: a.Parent, Unit: a.Unit, Mode: a.Mode,

@@ -1,6 +1,10 @@
 package ledger
 
-import "saldo/money"
+import (
+	"time"
+
+	"saldo/money"
+)
 
 // place decides a new hold.
 func (d *decision) place(op *PlaceHold) *Refusal {
@@ -64,10 +68,10 @@ func (d *decision) lifetime(l Lifetime) (Time, *Refusal) {
 			return 0, refuse(Invalid, "a hold has to expire in the future, up to the year 9999")
 		}
 		return l.At, nil
-	case l.For < 0:
-		return 0, refuse(Invalid, "a hold has to live for some time")
 	case l.For == 0:
 		return d.now.Add(DefaultHoldLife), nil
+	case l.For < time.Microsecond: // a step of time
+		return 0, refuse(Invalid, "a hold has to live for some time")
 	}
 	return min(d.now.Add(l.For), MaxTime), nil
 }
@@ -97,6 +101,8 @@ func (d *decision) openHold(id string) (*Hold, payment, *Refusal) {
 		return nil, payment{}, refuse(HoldExpired, "the hold "+quote(id)+" expired at "+h.Expires.String())
 	case h.State != HoldOpen:
 		return nil, payment{}, refuse(HoldClosed, "the hold "+quote(id)+" was "+h.State.String()+" before")
+	case !d.c.own && d.s.Record(moveKind, id) != nil: // else its amount could be on both sides
+		return nil, payment{}, refuse(Denied, "the hold "+quote(id)+" is a move's between books, which ends it")
 	}
 	p, r := d.payment(h.Owner())
 	if r != nil {

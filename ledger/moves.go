@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"saldo/money"
@@ -144,6 +145,9 @@ func (l *Ledger) carryMove(ctx context.Context, rec *Record) error {
 	end := &Command{Tenant: head.Tenant, Book: rec.Book, ID: moveID("out", ref), own: true}
 	if err != nil {
 		row.State, row.Code, row.Refused = "refused", CodeOf(err), err.Error()
+		if e := (*Error)(nil); errors.As(err, &e) {
+			row.Refused = e.Detail
+		}
 		end.Ops = []Op{&Release{Hold: rec.Key}}
 	} else {
 		row.State = "done"

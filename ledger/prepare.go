@@ -170,6 +170,10 @@ func (l *Ledger) plan(p *prepared, op Op) {
 		}
 	}
 	hold := func(id string) { p.holds.add(l.holds, RefOf(p.c.Tenant, id)) }
+	held := func(id string) {
+		hold(id)
+		p.records.add(l.records, RecordKey{p.book.id, moveKind, id})
+	}
 	switch op := op.(type) {
 	case *Transfer:
 		own(op.ID)
@@ -191,16 +195,16 @@ func (l *Ledger) plan(p *prepared, op Op) {
 		}
 	case *Capture:
 		own(op.ID)
-		hold(op.Hold)
+		held(op.Hold)
 		for _, to := range op.To {
 			account(to.To)
 		}
 	case *Release:
-		hold(op.Hold)
+		held(op.Hold)
 	case *Extend:
-		hold(op.Hold)
+		held(op.Hold)
 	case *Raise:
-		hold(op.Hold)
+		held(op.Hold)
 	case *Expire:
 		for _, ref := range op.Holds {
 			p.holds.add(l.holds, ref)
