@@ -298,6 +298,25 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
+// TestMerging: a change of the name keeps the metadata and the other way round,
+// and is the same call again later, whatever came after it.
+func TestMerging(t *testing.T) {
+	w := newWorld(t, native.Options{})
+	at := "/v1/accounts/" + w.must("POST", "/v1/accounts", `{"unit":"USD","name":"Ada","metadata":{"n":1}}`).Data["id"].(string)
+	first := w.must("PATCH", at, `{"id":"m-1","metadata":{"n":2}}`)
+	w.must("PATCH", at, `{"id":"m-2","name":"Bea","status":"frozen"}`)
+	w.must("PATCH", at, `{"id":"m-3","status":"open"}`)
+	if again := w.must("PATCH", at, `{"id":"m-1","metadata":{"n":2}}`); string(again.body) != string(first.body) || again.header.Get("Idempotent-Replayed") == "" {
+		t.Errorf("the repeat of a change: %s, was %s", again.body, first.body)
+	}
+	w.refused(422, "IDEMPOTENCY_MISMATCH", "PATCH", at, `{"id":"m-1","metadata":{"n":3}}`)
+	w.refused(422, "IDEMPOTENCY_MISMATCH", "PATCH", at, `{"id":"m-2","name":"Cleo","status":"frozen"}`)
+	w.must("PATCH", at, `{"id":"m-2","name":"Bea","status":"frozen"}`)
+	if got := w.must("GET", at, "").Data; got["name"] != "Bea" || got["metadata"].(map[string]any)["n"] != 2.0 || got["status"] != "open" {
+		t.Errorf("after all of them: %v", got)
+	}
+}
+
 func TestStatement(t *testing.T) {
 	w := newWorld(t, native.Options{})
 	id := w.account("10")

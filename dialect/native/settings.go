@@ -39,11 +39,8 @@ func (s *server) changeAccount(q *request) (reply, error) {
 	const tries = 4
 	for n := 1; ; n++ {
 		if op.Expect = expect; b.note.name != nil || b.note.metadata != nil {
-			if err := q.merge(op, &b); err != nil {
+			if err := q.merge(op, &b, id); err != nil {
 				return reply{}, err
-			}
-			if expect == 0 && id != "" {
-				op.Expect = 0 // the same again has to be the same command
 			}
 		}
 		res, err := q.post(&ledger.Command{Book: a.Book, ID: id, Ops: []ledger.Op{op}})
@@ -96,12 +93,22 @@ func (q *request) mayChange(a *ledger.Account, op *ledger.SetAccount) error {
 }
 
 // merge gives op the profile: what the body says, and what there was of the rest.
-func (q *request) merge(op *ledger.SetAccount, b *accountBody) error {
+func (q *request) merge(op *ledger.SetAccount, b *accountBody, id string) error {
 	a, err := q.s.ledger.Account(q.ctx, op.Account)
 	if err != nil {
 		return err
 	}
-	data, err := q.s.ledger.Text(q.ctx, a.Book, a.Profile)
+	profile, version := a.Profile, a.Version
+	if id != "" { // the same again has to be the same command: it is merged with what the first was
+		book, e, _, err := q.s.ledger.Find(q.ctx, q.tenant, id)
+		if err == nil && book == a.Book {
+			profile, version, err = q.profileBefore(a, e.Seq)
+		}
+		if err != nil && ledger.CodeOf(err) != ledger.NotFound {
+			return err
+		}
+	}
+	data, err := q.s.ledger.Text(q.ctx, a.Book, profile)
 	if err != nil {
 		return err
 	}
@@ -115,9 +122,45 @@ func (q *request) merge(op *ledger.SetAccount, b *accountBody) error {
 	}
 	op.Profile = n.compose()
 	if op.Expect == 0 {
-		op.Expect = a.Version
+		op.Expect = version
 	}
 	return nil
+}
+
+// profileBefore returns where the profile of an account stood before an event,
+// and the version that its settings had.
+func (q *request) profileBefore(a *ledger.Account, seq uint64) (profile ledger.TextAt, version uint64, err error) {
+	before := ledger.Query{List: ledger.ListStatement, Book: a.Book, Account: a.ID, After: seq, Reverse: true}
+	for row, err := range q.s.ledger.Scan(q.ctx, before) {
+		if err != nil {
+			return profile, version, err
+		}
+		var text uint32
+		set := false
+		for i := range row.Event.Opened {
+			if o := &row.Event.Opened[i]; o.Account == a.ID {
+				text, set = o.Profile, true
+			}
+		}
+		opened := set
+		for i := range row.Event.Set {
+			if s := &row.Event.Set[i]; s.Account == a.ID {
+				if set = true; s.Profile != 0 {
+					text = s.Profile
+				}
+			}
+		}
+		if set && version == 0 {
+			version = row.Event.Seq
+		}
+		if text != 0 {
+			profile = ledger.TextAt{Seq: row.Event.Seq, N: text}
+		}
+		if opened || text != 0 && version != 0 {
+			break
+		}
+	}
+	return profile, version, nil
 }
 
 // ifMatch reads the version that the caller has seen; 0: any.
