@@ -26,7 +26,7 @@ import (
 func (a *app) verifyCommand() *cobra.Command {
 	var expect []string
 	var base string
-	var online bool
+	var online, incremental bool
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove the books: fold every journal again and compare everything",
@@ -37,16 +37,21 @@ changes nothing, but for indexes that are behind, which catch up before.
 With --data the server has to be stopped, or DIR is a backup. With --online the
 running server makes a copy and proves that. --expect takes heads that were kept
 elsewhere, BOOK:SEQ:HASH, or a file of them (HEADS of a backup, lines of "BOOK
-SEQ HASH"): only that shows a journal that was cut off. --base names an earlier
-backup that was verified: only what came after it is folded.`,
+SEQ HASH"): only that shows a journal that was cut off.
+
+--incremental folds only what came after the last proof that was made with it:
+it keeps a copy of what was proved (links, where the file system has them). --base
+does the same with an earlier backup that was verified.`,
 		Example: `  saldo verify --data ./data
   saldo verify --online --expect ./kept/HEADS
+  saldo verify --online --incremental
   saldo verify --data ./data --expect 1:1042:9f2c…
   saldo verify --data ./tuesday --base ./monday`,
 	}
 	c.Flags().String("data", "", "data directory, or a backup")
 	c.Flags().StringSliceVar(&expect, "expect", nil, "BOOK:SEQ:HASH, or a file of such; may be given often")
 	c.Flags().StringVar(&base, "base", "", "an earlier backup that was verified")
+	c.Flags().BoolVar(&incremental, "incremental", false, "fold only what came after the last proof made with --incremental")
 	c.Flags().BoolVar(&online, "online", false, "let the running server prove a copy")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		heads, err := readExpected(expect)
@@ -57,14 +62,23 @@ backup that was verified: only what came after it is folded.`,
 		if online == (data != "") {
 			return usagef("give either --data or --online")
 		}
+		if base != "" && (online || incremental) {
+			return usagef("--base goes with --data, and not with --incremental")
+		}
 		if online {
-			return a.verifyOnline(c.Context(), heads)
+			return a.verifyOnline(c.Context(), heads, incremental)
+		}
+		if incremental {
+			base = provedIn(data)
 		}
 		o := ledger.VerifyOptions{Expect: heads}
 		p := a.progress("folding")
 		o.Progress = p.events
 		report, err := verifyDir(c.Context(), data, base, o)
 		p.end()
+		if err == nil && incremental {
+			err = keepProved(c.Context(), data)
+		}
 		if err != nil {
 			return err
 		}
@@ -96,6 +110,44 @@ func verifyDir(ctx context.Context, dir, base string, o ledger.VerifyOptions) (r
 		err = fmt.Errorf("the books are NOT proved: %w", err)
 	}
 	return r, err
+}
+
+// provedDir is where, in a data directory or beside backups, the copy is kept of
+// what was proved last by verify --incremental.
+const provedDir = "proved"
+
+// provedIn returns the copy of what was proved last, or "" if there is none.
+func provedIn(dir string) string {
+	if proved := filepath.Join(dir, provedDir); isThere(filepath.Join(proved, "FORMAT")) {
+		return proved
+	}
+	return ""
+}
+
+// keepProved makes a copy of a store that was just proved, for the next time.
+func keepProved(ctx context.Context, dir string) error {
+	next := filepath.Join(dir, provedDir+".new")
+	if err := os.RemoveAll(next); err != nil {
+		return err
+	}
+	store, err := embedded.Open(dir, embedded.Options{DiskReserve: -1, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	_, err = store.Backup(ctx, next, nil)
+	if err := errors.Join(err, store.Close()); err != nil {
+		return err
+	}
+	return replaceProved(next, filepath.Join(dir, provedDir))
+}
+
+// replaceProved puts a new copy in the last one's place. If it is cut off there
+// is none, and the next proof is a whole one.
+func replaceProved(next, proved string) error {
+	if err := os.RemoveAll(proved); err != nil {
+		return err
+	}
+	return os.Rename(next, proved)
 }
 
 // catchUp lets the indexes of a store have everything: a server that was killed
@@ -199,7 +251,7 @@ func (a *app) showReport(v any) error {
 	return nil
 }
 
-func (a *app) verifyOnline(ctx context.Context, expect []ledger.Head) error {
+func (a *app) verifyOnline(ctx context.Context, expect []ledger.Head, incremental bool) error {
 	s, err := a.asker()
 	if err != nil {
 		return err
@@ -210,7 +262,7 @@ func (a *app) verifyOnline(ctx context.Context, expect []ledger.Head) error {
 	for _, h := range expect {
 		heads = append(heads, fmt.Sprintf("%d:%d:%x", h.Book, h.Seq, h.Hash))
 	}
-	data, err := s.call(ctx, http.MethodPost, "/v1/verifications", object{"expect": heads})
+	data, err := s.call(ctx, http.MethodPost, "/v1/verifications", object{"expect": heads, "incremental": incremental})
 	if err != nil {
 		return err
 	}
@@ -220,7 +272,8 @@ func (a *app) verifyOnline(ctx context.Context, expect []ledger.Head) error {
 // verify serves POST /v1/verifications: it copies the store and proves the copy.
 func (m *administration) verify(r *http.Request) (any, error) {
 	var ask struct {
-		Expect []string `json:"expect"`
+		Expect      []string `json:"expect"`
+		Incremental bool     `json:"incremental"`
 	}
 	if err := readBody(r, &ask); err != nil {
 		return nil, err
@@ -252,10 +305,19 @@ func (m *administration) verify(r *http.Request) (any, error) {
 	if _, err := m.node.store.Backup(r.Context(), dir, nil); err != nil {
 		return nil, err
 	}
-	report, err := verifyDir(r.Context(), dir, "", o)
+	base := ""
+	if ask.Incremental {
+		base = provedIn(m.node.config.Backups)
+	}
+	report, err := verifyDir(r.Context(), dir, base, o)
 	if err != nil {
 		m.node.log.Error("the books are not proved", "error", err)
 		return nil, &native.Error{Status: http.StatusInternalServerError, Code: native.CodeInternal, Message: err.Error()}
+	}
+	if ask.Incremental {
+		if err := replaceProved(dir, filepath.Join(m.node.config.Backups, provedDir)); err != nil {
+			return nil, err
+		}
 	}
 	return reportObject(report), nil
 }
