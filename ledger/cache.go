@@ -22,7 +22,7 @@ type shard[K comparable, V any] struct {
 }
 
 // An entry is one row. While someone has pinned it, it stays the one entry of
-// its key, so that the loop's changes reach everyone who has it.
+// its key, so that the loop's changes reach everyone who has it; see clear.
 type entry[V any] struct {
 	row  atomic.Pointer[V] // nil: not loaded yet
 	pins atomic.Int32
@@ -124,18 +124,13 @@ func (c *cache[K, V]) pending(e *entry[V]) *V {
 	return v
 }
 
-// clear forgets every row. Entries that are pinned stay, not loaded.
+// clear forgets every row. Who has pinned an entry keeps it, but it is not its
+// key's any more: what is still being loaded into it may be too old by now.
 func (c *cache[K, V]) clear() {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
-		for k, e := range s.m {
-			if e.pins.Load() == 0 {
-				delete(s.m, k)
-			} else {
-				e.row.Store(nil)
-			}
-		}
+		clear(s.m)
 		s.mu.Unlock()
 	}
 }

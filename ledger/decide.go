@@ -54,7 +54,7 @@ func (d *decision) decide(s State, now Time, c *Command) (*Event, *Refusal) {
 		d.finish()
 		return e, nil
 	}
-	final := r.remembered() || c.own && r.Code != Internal // a step's outcome is everybody's who takes the next
+	final := r.remembered() || c.own && r.Code != Internal    // a step's outcome is everybody's who takes the next
 	if !c.Remember || c.ID == "" || !final || head.Seq == 0 { // there is no book to remember it
 		return nil, r
 	}

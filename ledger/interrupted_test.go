@@ -57,3 +57,110 @@ func TestInterruptedMove(t *testing.T) {
 	}
 	o.has("A", 70, 0)
 }
+
+// A slow store lets a test in before a Load.
+type slow struct {
+	ledger.Store
+	before atomic.Pointer[func()]
+}
+
+func (s *slow) Load(ctx context.Context, keys *ledger.Keys) (*ledger.Snapshot, error) {
+	if before := s.before.Swap(nil); before != nil {
+		(*before)()
+	}
+	return s.Store.Load(ctx, keys)
+}
+
+// TestAsOf reads a balance across a deadline: what it says is true at the time
+// that it names.
+func TestAsOf(t *testing.T) {
+	o := newOffice(t, own("A"), topup("A", 10),
+		&ledger.PlaceHold{ID: "h", Account: acc("A"), Amount: money.New(5), Expires: ledger.Lifetime{For: time.Hour}})
+	store := &slow{Store: o.store}
+	o.close()
+	o.open()
+	store.Store, o.gate.Store = o.gate.Store, store
+	meanwhile := func() {
+		o.clock.advance(2 * time.Hour)
+		if _, err := o.Now(); err != nil {
+			t.Error(err)
+		}
+	}
+	store.before.Store(&meanwhile)
+	b, err := o.Balance(t.Context(), acc("A"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if due := noon.Add(time.Hour); !b.Held.IsZero() && b.AsOf >= due {
+		t.Errorf("%v is held as of %v, by what ended at %v", b.Held, b.AsOf, due)
+	}
+	o.has("A", 10, 0)
+}
+
+// TestActDueGoesOn has more records due than are looked at at once, of a kind
+// that nobody acts on, before one of a kind that somebody does.
+func TestActDueGoesOn(t *testing.T) {
+	ctx := t.Context()
+	o := newOffice(t)
+	acted := make(chan string, 100)
+	o.OnDue("ours", func(_ context.Context, rec *ledger.Record) (*ledger.Command, error) {
+		acted <- rec.Key
+		return &ledger.Command{Tenant: 1, Book: 1, Records: []ledger.RecordWrite{{Kind: "ours", Key: rec.Key, Expect: rec.Version, Delete: true}}}, nil
+	})
+	for i := range 20 {
+		var c ledger.Command
+		for k := range ledger.MaxRecords {
+			c.Records = append(c.Records, ledger.RecordWrite{Kind: "others", Key: string(rune('a'+i)) + string(rune('a'+k)), Deadline: noon.Add(time.Minute)})
+		}
+		if _, err := o.post(&c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := o.post(&ledger.Command{Records: []ledger.RecordWrite{{Kind: "ours", Key: "x", Deadline: noon.Add(2 * time.Minute)}}}); err != nil {
+		t.Fatal(err)
+	}
+	o.clock.advance(time.Hour)
+	for range 3 {
+		if err := o.ActDue(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-acted:
+	default:
+		t.Error("it was not its turn")
+	}
+}
+
+// TestLapsedBetween asks what was held before the end of a hold was written
+// down, of an account on the way from the one that made it to its payer.
+func TestLapsedBetween(t *testing.T) {
+	o := newOffice(t, own("A"), drawing("Ab"), drawing("Abc"), topup("A", 10),
+		&ledger.PlaceHold{ID: "h", Account: acc("Abc"), Amount: money.New(5), Expires: ledger.Lifetime{For: time.Minute}})
+	o.clock.advance(time.Hour)
+	for _, name := range []string{"A", "Ab", "Abc"} {
+		for at, want := range map[time.Duration]int64{time.Minute - time.Microsecond: 5, time.Minute: 0} {
+			b, err := o.BalanceAt(t.Context(), acc(name), noon.Add(at))
+			if err != nil || b.Held != money.New(want) {
+				t.Errorf("%s after %v: %v held, %v; want %d", name, at, b.Held, err, want)
+			}
+		}
+	}
+}
+
+// TestBalanceAtWaits asks for a time in which a charge happens that is still
+// being written.
+func TestBalanceAtWaits(t *testing.T) {
+	o := newOffice(t, own("A"), topup("A", 10))
+	o.gate.mu.Lock()
+	n := o.gate.arrived.Load()
+	wait := o.begin(t.Context(), cmd(charge("A", 4)))
+	o.until(func() bool { return o.gate.arrived.Load() > n })
+	o.clock.advance(time.Hour)
+	time.AfterFunc(20*time.Millisecond, o.gate.mu.Unlock)
+	b, err := o.BalanceAt(t.Context(), acc("A"), noon.Add(time.Minute))
+	if err != nil || b.Posted != money.New(6) {
+		t.Errorf("%v posted, %v; want 6", b.Posted, err)
+	}
+	wants(t, "the charge", wait(), ledger.OK)
+}

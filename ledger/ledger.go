@@ -84,9 +84,12 @@ type Ledger struct {
 	books map[BookID]*book
 	acts  map[string]func(context.Context, *Record) (*Command, error)
 
+	actFrom string // key of the deadline after which ActDue goes on
+
 	tenants sync.Map // *readTenant by key of the record
 
 	forgotten atomic.Uint64 // how often forget was called
+	deciding  atomic.Int64  // when the round that is not durable yet happens; MaxTime: there is none
 
 	clockMu sync.Mutex
 	last    Time // the latest time that was given out
@@ -127,6 +130,7 @@ func Open(ctx context.Context, store Store, o Options) (*Ledger, error) {
 		books:    make(map[BookID]*book),
 	}
 	l.round.l = l
+	l.deciding.Store(int64(MaxTime))
 	for row, err := range store.Scan(ctx, Query{List: ListHeads}) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the heads of the books: %w", err)
@@ -209,9 +213,10 @@ func (l *Ledger) book(ctx context.Context, id BookID) (*book, error) {
 }
 
 // forget drops what is kept in memory, after others have written. Commands that
-// were prepared before have lost their rows (see decideOne).
+// were prepared before, or began to be, have rows that nobody keeps up to date
+// (see decideOne).
 func (l *Ledger) forget() {
-	l.forgotten.Add(1)
+	defer l.forgotten.Add(1)
 	// The books are loaded again when they are asked for; rows are not known to
 	// be the newest any more.
 	l.mu.Lock()

@@ -40,20 +40,26 @@ func (l *Ledger) run(ctx context.Context) {
 	timer := time.NewTimer(l.untilDue())
 	defer timer.Stop()
 	var cmds []*prepared
+	rest := time.Duration(0) // after a failure, so that what is due is not tried again at once
 	for {
 		cmds = l.queue.take(maxRound, cmds[:0])
 		if len(cmds) == 0 {
 			if l.queue.isClosed() {
 				return
 			}
-			timer.Reset(l.untilDue())
+			timer.Reset(max(l.untilDue(), rest))
 			select {
 			case <-l.queue.more:
 				continue
 			case <-timer.C:
 			}
 		}
-		l.work(ctx, cmds)
+		l.deciding.Store(0)
+		rest = 0
+		if err := l.work(ctx, cmds); err != nil {
+			rest = 100 * time.Millisecond
+		}
+		l.deciding.Store(int64(MaxTime))
 		clear(cmds)
 	}
 }
@@ -65,8 +71,8 @@ func (l *Ledger) untilDue() time.Duration {
 	return min(max(wait, time.Millisecond), 10*time.Second)
 }
 
-// work is one round.
-func (l *Ledger) work(ctx context.Context, cmds []*prepared) {
+// work is one round. The error is what everybody in it was told.
+func (l *Ledger) work(ctx context.Context, cmds []*prepared) error {
 	began := time.Now()
 	r := &l.round
 	r.ctx = ctx
@@ -91,8 +97,9 @@ func (l *Ledger) work(ctx context.Context, cmds []*prepared) {
 				p.answer(Result{}, err)
 			}
 		}
-		return
+		return err
 	}
+	l.deciding.Store(int64(now))
 	l.decided = l.decided[:0]
 	for _, p := range cmds {
 		if p.taken.CompareAndSwap(false, true) {
@@ -111,7 +118,7 @@ func (l *Ledger) work(ctx context.Context, cmds []*prepared) {
 			p.answer(Result{}, err)
 		}
 		clear(l.decided)
-		return
+		return err
 	}
 	appended := time.Since(appending)
 	for _, p := range l.decided {
@@ -123,6 +130,7 @@ func (l *Ledger) work(ctx context.Context, cmds []*prepared) {
 		l.o.Observe(Commit{Commands: len(cmds), Events: events, Took: time.Since(began),
 			Append: appended, Waiting: l.queue.len()})
 	}
+	return nil
 }
 
 // tick returns the time of a round: the clock's, but never before an earlier one.

@@ -51,6 +51,11 @@ func (q *queue) put(p *prepared) error {
 	if len(l.waiting) == l.head {
 		q.order = append(q.order, l)
 	}
+	if len(l.waiting) == cap(l.waiting) && l.head > len(l.waiting)/2 { // else a line that is never empty grows for ever
+		n := copy(l.waiting, l.waiting[l.head:])
+		clear(l.waiting[n:])
+		l.waiting, l.head = l.waiting[:n], 0
+	}
 	l.waiting = append(l.waiting, p)
 	q.n++
 	select {

@@ -9,29 +9,29 @@ import (
 )
 
 // settle waits until everything that is due by now has been made to expire, so
-// that what is read next is true now.
-func (l *Ledger) settle(ctx context.Context) error {
+// that what is read next is true at the time that it returns.
+func (l *Ledger) settle(ctx context.Context) (Time, error) {
 	now, err := l.clock()
-	if err != nil {
-		return err
+	for err == nil && now >= l.due.next() {
+		err = l.turn(ctx)
 	}
-	for now >= l.due.next() {
-		p := newPrepared(nil, nil)
-		if err := l.wait(ctx, p); err != nil {
-			return err
-		}
-		err := p.err
-		p.recycle()
-		if err != nil {
-			return err
-		}
+	return now, err
+}
+
+// turn waits for a turn of the loop: what was decided before is durable then.
+func (l *Ledger) turn(ctx context.Context) error {
+	p := newPrepared(nil, nil)
+	if err := l.wait(ctx, p); err != nil {
+		return err // the queue may still have it
 	}
-	return nil
+	err := p.err
+	p.recycle()
+	return err
 }
 
 // Account returns an account as it is now. It is the ledger's own: read only.
 func (l *Ledger) Account(ctx context.Context, id AccountID) (*Account, error) {
-	if err := l.settle(ctx); err != nil {
+	if _, err := l.settle(ctx); err != nil {
 		return nil, err
 	}
 	return l.account(ctx, id)
@@ -96,7 +96,8 @@ func (l *Ledger) UnitOf(ctx context.Context, a *Account) (money.Unit, error) {
 
 // Balance returns what an account has now.
 func (l *Ledger) Balance(ctx context.Context, id AccountID) (Balance, error) {
-	if err := l.settle(ctx); err != nil {
+	now, err := l.settle(ctx)
+	if err != nil {
 		return Balance{}, err
 	}
 	a, err := l.account(ctx, id)
@@ -113,9 +114,7 @@ func (l *Ledger) Balance(ctx context.Context, id AccountID) (Balance, error) {
 	}
 	bal := figures(a, head.Units[a.Unit])
 	bal.Seq = head.Seq
-	l.clockMu.Lock()
-	bal.AsOf = l.last
-	l.clockMu.Unlock()
+	bal.AsOf = max(now, head.Time, a.Updated) // not the present: what is due since then is in it
 	if a.Mode == Drawing {
 		err = bal.draw(func(id AccountID) (*Account, error) { return l.account(ctx, id) })
 	}
@@ -220,6 +219,11 @@ func (l *Ledger) BalanceAt(ctx context.Context, id AccountID, at Time) (Balance,
 	if err != nil {
 		return Balance{}, err
 	}
+	if int64(at) >= l.deciding.Load() { // what is being written may have happened by then
+		if err := l.turn(ctx); err != nil {
+			return Balance{}, err
+		}
+	}
 	seq, err := l.SeqAt(ctx, a.Book, at)
 	if err != nil {
 		return Balance{}, err
@@ -244,7 +248,11 @@ func (l *Ledger) BalanceAt(ctx context.Context, id AccountID, at Time) (Balance,
 		if err != nil {
 			return Balance{}, unavailable(err)
 		}
-		if !row.lapse(r.Event, at) {
+		only, err := l.lapse(ctx, row, r.Event, at)
+		if err != nil {
+			return Balance{}, err
+		}
+		if !only {
 			break
 		}
 	}
@@ -253,20 +261,42 @@ func (l *Ledger) BalanceAt(ctx context.Context, id AccountID, at Time) (Balance,
 	return b, nil
 }
 
-// lapse takes off what is held the holds that an event made expire and that had
-// expired by then already. It reports whether the event was only that.
-func (a *Account) lapse(e *Event, at Time) bool {
+// lapse takes off what an account holds the holds that an event made expire and
+// that had expired by then already. It reports whether the event was only that.
+func (l *Ledger) lapse(ctx context.Context, a *Account, e *Event, at Time) (bool, error) {
 	if len(e.Holds) == 0 || e.Holds[0].Act != HoldLapsed {
-		return false
+		return false, nil
 	}
-	for i := len(e.Holds) - 1; i >= 0; i-- {
+	for i := range e.Holds {
 		ch := &e.Holds[i]
-		if (ch.Account == a.ID || ch.Via == a.ID) && ch.Expires <= at {
-			left := saturate(saturate(ch.Amount.Sub(ch.Captured)).Neg())
-			a.Held = saturate(a.Held.Add(left))
+		if ch.Expires > at {
+			continue
+		}
+		counts, err := l.counts(ctx, a.ID, ch)
+		if err != nil {
+			return false, err
+		}
+		if counts {
+			left := saturate(ch.Amount.Sub(ch.Captured))
+			a.Held = saturate(a.Held.Sub(left))
 		}
 	}
-	return true
+	return true, nil
+}
+
+// counts reports whether a hold counts for an account: its payer, or one of the
+// drawing accounts on the way there.
+func (l *Ledger) counts(ctx context.Context, id AccountID, ch *HoldChange) (bool, error) {
+	for on := ch.Via; !on.IsZero() && on != id && on != ch.Account; {
+		a, err := l.account(ctx, on)
+		if err != nil {
+			return false, err
+		}
+		if on = a.Parent; on == id {
+			return true, nil
+		}
+	}
+	return id == ch.Account || id == ch.Via, nil
 }
 
 // Head returns the end of a book's journal. Its Seq is 0 if there is no such book.
@@ -298,7 +328,7 @@ func (l *Ledger) HoldByRef(ctx context.Context, ref Ref) (*Hold, error) {
 
 // hold returns a hold as it is now, or nil.
 func (l *Ledger) hold(ctx context.Context, ref Ref) (*Hold, error) {
-	if err := l.settle(ctx); err != nil {
+	if _, err := l.settle(ctx); err != nil {
 		return nil, err
 	}
 	h, ok := l.holds.row(ref)
@@ -410,7 +440,7 @@ func (l *Ledger) Text(ctx context.Context, book BookID, at TextAt) ([]byte, erro
 // Scan lists what is durable: every command answered before is in it.
 func (l *Ledger) Scan(ctx context.Context, q Query) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		if err := l.settle(ctx); err != nil {
+		if _, err := l.settle(ctx); err != nil {
 			yield(Row{}, err)
 			return
 		}
@@ -486,38 +516,55 @@ func (l *Ledger) watchRecords(ctx context.Context) {
 	}
 }
 
-// ActDue does what is due about records now, up to 1,000 of them.
+// actAtOnce bounds the deadlines that ActDue looks at.
+const actAtOnce = 1000
+
+// ActDue does what is due about records now. Of more than 1,000 deadlines it
+// looks at the first, and at the next ones the next time, so that none that
+// nobody can do anything about stands before the others.
 func (l *Ledger) ActDue(ctx context.Context) error {
 	now, err := l.clock()
 	if err != nil {
 		return err
 	}
+	l.mu.Lock()
+	from := l.actFrom
+	l.mu.Unlock()
 	var failed error
-	for row, err := range l.store.Scan(ctx, Query{List: ListDeadlines, Until: now, Limit: 1000}) {
+	looked, last := 0, ""
+	for row, err := range l.store.Scan(ctx, Query{List: ListDeadlines, Until: now, From: from, Limit: actAtOnce}) {
 		if err != nil {
 			return err
 		}
-		if !row.Due.Hold.IsZero() {
-			continue
-		}
-		l.mu.RLock()
-		act := l.acts[row.Due.Record.Kind]
-		l.mu.RUnlock()
-		if act == nil {
-			continue
-		}
-		rec, err := l.Record(ctx, row.Due.Record)
-		if err != nil || rec == nil {
-			failed = err
-			continue
-		}
-		c, err := act(ctx, rec)
-		if err == nil && c != nil {
-			_, err = l.Post(ctx, c)
-		}
-		if err != nil {
+		looked, last = looked+1, row.Key
+		if err := l.actOn(ctx, &row.Due); err != nil {
 			failed = err
 		}
 	}
+	if looked < actAtOnce {
+		last = "" // that was all
+	}
+	l.mu.Lock()
+	l.actFrom = last
+	l.mu.Unlock()
 	return failed
+}
+
+// actOn does what is to be done about a record, if that is still due.
+func (l *Ledger) actOn(ctx context.Context, due *Deadline) error {
+	l.mu.RLock()
+	act := l.acts[due.Record.Kind]
+	l.mu.RUnlock()
+	if !due.Hold.IsZero() || act == nil {
+		return nil
+	}
+	rec, err := l.Record(ctx, due.Record)
+	if err != nil || rec == nil || rec.Deadline != due.At {
+		return err
+	}
+	c, err := act(ctx, rec)
+	if err == nil && c != nil {
+		_, err = l.Post(ctx, c)
+	}
+	return err
 }
