@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"saldo/ledger"
+	"saldo/money"
 )
 
 // balance serves GET /v1/accounts/{id}/balance.
@@ -70,6 +71,58 @@ func (s *server) balances(q *request) (reply, error) {
 	q.closeList()
 	q.close()
 	return reply{}, nil
+}
+
+// after returns the balance of an account as an event left it. Of a drawing
+// account that says what those above it had then, for the repeat to say it too.
+func (q *request) after(book ledger.BookID, e *ledger.Event, id ledger.AccountID) (ledger.Balance, error) {
+	b, err := q.s.ledger.After(q.ctx, book, e, id)
+	if err != nil || b.DrawnFrom.IsZero() {
+		return b, err
+	}
+	if _, ok := e.BalanceAfter(b.DrawnFrom); ok { // then so did it all on the way there
+		return b, nil
+	}
+	bounded := b.HasCap
+	room := b.Account.Room()
+	for a := b.Account; a.Mode == ledger.Drawing; {
+		if a, err = q.asOf(a.Parent, e.Seq); err != nil {
+			return b, err
+		}
+		switch {
+		case a.Mode != ledger.Drawing:
+			b.Spendable = a.Spendable()
+		case a.HasCap && (!bounded || a.Room().Less(room)):
+			room, bounded = a.Room(), true
+		}
+	}
+	if bounded {
+		b.Spendable = money.Min(b.Spendable, room)
+	}
+	return b, nil
+}
+
+// asOf returns an account with what bounds spending as it was after an event of
+// its book.
+func (q *request) asOf(id ledger.AccountID, seq uint64) (*ledger.Account, error) {
+	now, err := q.s.ledger.Account(q.ctx, id)
+	if err != nil || now.Seq <= seq {
+		return now, err
+	}
+	a := *now
+	query := ledger.Query{List: ledger.ListStatement, Book: a.Book, Account: id, After: seq + 1, Reverse: true, Limit: 1}
+	for row, err := range q.s.ledger.Scan(q.ctx, query) {
+		if err != nil {
+			return nil, err
+		}
+		then, _ := row.Event.BalanceAfter(id)
+		if a.Posted, a.Held = then.Posted, then.Held; a.Mode == ledger.Drawing {
+			a.Cap, a.HasCap = then.Limit, then.Capped
+		} else {
+			a.Limit = then.Limit
+		}
+	}
+	return &a, nil
 }
 
 // settings are what an account's representation shows beside its figures.

@@ -317,6 +317,43 @@ func TestMerging(t *testing.T) {
 	}
 }
 
+// TestRepeatsBelow: what a drawing account has depends on those above it, but
+// the repeat of a call is answered as the first time.
+func TestRepeatsBelow(t *testing.T) {
+	w := newWorld(t, native.Options{})
+	top := w.account("10")
+	middle := w.must("POST", "/v1/accounts", fmt.Sprintf(`{"parent":%q,"mode":"drawing","cap":"8"}`, top)).Data["id"].(string)
+	open := fmt.Sprintf(`{"id":"rb-1","parent":%q,"mode":"drawing"}`, middle)
+	first := []*answer{w.must("POST", "/v1/accounts", open)}
+	id := first[0].Data["id"].(string)
+	calls := [][3]string{{"POST", "/v1/accounts", open},
+		{"PATCH", "/v1/accounts/" + id, `{"id":"rb-2","cap":"9"}`},
+		{"POST", "/v1/accounts/" + id + "/holds", `{"id":"rb-3","amount":"1","expires_at":"never"}`},
+		{"POST", "/v1/holds/rb-3/extend", `{"id":"rb-4","expires_at":"2099-01-01T00:00:00Z"}`},
+		{"POST", "/v1/holds/rb-3/raise", `{"id":"rb-5","amount":"1"}`},
+		{"POST", "/v1/holds/rb-3/captures", `{"id":"rb-6","amount":"1"}`},
+		{"POST", "/v1/holds/rb-3/release", `{"id":"rb-7"}`},
+		{"POST", "/v1/accounts/" + id + "/charges", `{"id":"rb-8","amount":"1"}`},
+		{"POST", "/v1/transfers/rb-8/refunds", `{"id":"rb-9"}`},
+		{"POST", "/v1/transfers", fmt.Sprintf(`{"id":"rb-10","from":%q,"to":"@fees","amount":"0.5"}`, id)},
+		{"POST", "/v1/transfers", fmt.Sprintf(`{"transfers":[{"id":"rb-11","from":%q,"to":"@fees","amount":"0.5"}]}`, id)},
+		{"POST", "/v1/accounts/" + id + "/erase", `{"id":"rb-12"}`}}
+	for _, c := range calls[1:] {
+		first = append(first, w.must(c[0], c[1], c[2]))
+	}
+	if got := first[0].Data["balance"].(map[string]any)["spendable"]; got != "8.000000" {
+		t.Errorf("at first it could spend %v", got)
+	}
+	w.must("POST", "/v1/accounts/"+top+"/charges", `{"id":"rb-20","amount":"5"}`)
+	w.must("PATCH", "/v1/accounts/"+top, `{"credit_limit":"1"}`)
+	w.must("PATCH", "/v1/accounts/"+middle, `{"cap":"3"}`)
+	for n, c := range calls {
+		if again := w.must(c[0], c[1], c[2]); string(again.body) != string(first[n].body) || again.header.Get("Idempotent-Replayed") == "" {
+			t.Errorf("%s %s: the repeat is\n%s, the first was\n%s", c[0], c[1], again.body, first[n].body)
+		}
+	}
+}
+
 func TestStatement(t *testing.T) {
 	w := newWorld(t, native.Options{})
 	id := w.account("10")

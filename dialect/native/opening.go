@@ -117,7 +117,7 @@ func (s *server) createAccount(q *request) (reply, error) {
 	}
 	e := res.Event
 	made := e.Opened[0]
-	bal, err := s.ledger.After(q.ctx, c.Book, e, made.Account)
+	bal, err := q.after(c.Book, e, made.Account)
 	if err != nil {
 		return reply{}, err
 	}

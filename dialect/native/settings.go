@@ -182,7 +182,7 @@ func (q *request) ifMatch() (uint64, error) {
 // changed writes the account as the change left it.
 func (q *request) changed(a *ledger.Account, res *ledger.Result) (reply, error) {
 	e := res.Event
-	b, err := q.s.ledger.After(q.ctx, a.Book, e, a.ID)
+	b, err := q.after(a.Book, e, a.ID)
 	if err != nil {
 		return reply{}, err
 	}

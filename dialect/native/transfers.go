@@ -172,7 +172,7 @@ func (q *request) noteAt(book ledger.BookID, at ledger.TextAt) error {
 
 // balanceAfter writes the balance of an account as an event left it.
 func (q *request) balanceAfter(book ledger.BookID, e *ledger.Event, id ledger.AccountID) error {
-	b, err := q.s.ledger.After(q.ctx, book, e, id)
+	b, err := q.after(book, e, id)
 	if err != nil {
 		return err
 	}
