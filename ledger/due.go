@@ -16,7 +16,7 @@ var windowDeadlines = 1 << 17
 type window struct {
 	queue   dueQueue
 	horizon Time         // every deadline up to here is in queue
-	first   atomic.Int64 // next(), for readers
+	first   atomic.Int64 // next()
 }
 
 type dueHold struct {
@@ -37,17 +37,25 @@ func (q *dueQueue) Pop() any {
 	return last
 }
 
-// next returns the earliest deadline, or the horizon if that is earlier: at
-// that time the window has to be looked at.
+// next returns for readers the earliest deadline whose end they cannot read yet.
 func (w *window) next() Time { return Time(w.first.Load()) }
 
-func (w *window) publish() {
-	first := w.horizon + 1
-	if len(w.queue) > 0 {
-		first = min(first, w.queue[0].at)
+// earliest returns for the loop the earliest deadline, or the horizon if that
+// is earlier: at that time the window has to be looked at.
+func (w *window) earliest() Time {
+	if first := w.horizon + 1; len(w.queue) == 0 || first < w.queue[0].at {
+		return first
 	}
-	w.first.Store(int64(first))
+	return w.queue[0].at
 }
+
+// publish tells readers of the earliest deadline, when what was popped before it
+// is durable and in the rows that they read.
+func (w *window) publish() { w.first.Store(int64(w.earliest())) }
+
+// announce tells them of one that is earlier than they know, before they can
+// read the hold.
+func (w *window) announce() { w.first.Store(min(w.first.Load(), int64(w.earliest()))) }
 
 // add notes a hold's deadline, if it falls into the window.
 func (w *window) add(h *Hold) {

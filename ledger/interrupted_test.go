@@ -164,3 +164,17 @@ func TestBalanceAtWaits(t *testing.T) {
 	}
 	wants(t, "the charge", wait(), ledger.OK)
 }
+
+// TestExpiryIsRead reads while the end of a hold is being written: it waits.
+func TestExpiryIsRead(t *testing.T) {
+	o := newOffice(t, own("A"), topup("A", 10),
+		&ledger.PlaceHold{ID: "h", Account: acc("A"), Amount: money.New(5), Expires: ledger.Lifetime{For: time.Minute}})
+	o.gate.mu.Lock()
+	n := o.gate.arrived.Load()
+	o.clock.advance(time.Minute)
+	wait := o.begin(t.Context(), cmd(charge("A", 10)))
+	o.until(func() bool { return o.gate.arrived.Load() > n })
+	time.AfterFunc(20*time.Millisecond, o.gate.mu.Unlock)
+	o.has("A", 0, 0)
+	wants(t, "the charge", wait(), ledger.OK)
+}

@@ -80,7 +80,7 @@ func (l *Ledger) work(ctx context.Context, cmds []*prepared) error {
 	if err == nil {
 		err = l.expireDue(ctx, r, now)
 	}
-	for err == nil && l.due.next() <= now {
+	for err == nil && l.due.earliest() <= now {
 		// More is due than the window holds: write that down, and look on.
 		if err = l.commit(ctx, r); err == nil {
 			now, err = l.tick(ctx)
@@ -163,7 +163,6 @@ func (l *Ledger) expireDue(ctx context.Context, r *round, now Time) error {
 		byBook[d.book] = append(byBook[d.book], d.ref)
 		l.popped = append(l.popped, d)
 	}
-	l.due.publish()
 	for id, refs := range byBook {
 		for len(refs) > 0 {
 			n := min(len(refs), expireAtOnce)
@@ -273,6 +272,7 @@ func (l *Ledger) fold(r *round, p *prepared, e *Event) error {
 func (l *Ledger) commit(ctx context.Context, r *round) error {
 	if len(r.books) == 0 {
 		l.popped = l.popped[:0]
+		l.due.publish()
 		r.discard()
 		return nil
 	}
@@ -291,8 +291,9 @@ func (l *Ledger) commit(ctx context.Context, r *round) error {
 			l.due.add(e.next)
 		}
 	}
-	l.due.publish()
+	l.due.announce()
 	r.publish()
+	l.due.publish()
 	l.arena = l.arena[:0]
 	return nil
 }

@@ -440,7 +440,7 @@ func (r *round) Taken(ref Ref) bool {
 	return e != nil && r.l.ids.pending(e) != nil
 }
 
-func (r *round) NextDue() Time { return r.l.due.next() }
+func (r *round) NextDue() Time { return r.l.due.earliest() }
 
 func (r *round) EditHead() *Head {
 	b := r.p.book
