@@ -79,9 +79,8 @@ func (s *server) deleteAlias(q *request) (reply, error) {
 		return reply{}, refuse(CodeNotFound, "")
 	case err != nil && ledger.CodeOf(err) != ledger.NotFound:
 		return reply{}, err
-	case err != nil:
-		e = auth.Entry{Dialect: q.params[1], External: q.params[2]} // a repeat of what took it away
 	}
+	e = auth.Entry{Dialect: q.params[1], External: q.params[2]} // as it was asked, also by the repeat of what took it away
 	replayed, err := s.auth.Unmap(q.ctx, q.cred.Number, id, q.tenant, e.Dialect, e.External)
 	if err != nil {
 		return reply{}, err

@@ -320,7 +320,9 @@ func (q *request) betweenBooks(it *item) (rep reply, moved bool, err error) {
 		Amount: t.Amount, Text: t.Text})
 	if err != nil {
 		e := asError(err)
-		e.Replayed = res.Replayed
+		if e.Replayed = res.Replayed; e.Account == t.To.String() {
+			e.Account = "" // the record of a move that was refused has only the text
+		}
 		return rep, true, e
 	}
 	e := res.Event

@@ -354,6 +354,52 @@ func TestRepeatsBelow(t *testing.T) {
 	}
 }
 
+// TestRefusalsRepeat: a refusal that is remembered is said in the same words
+// again, although by then the call would succeed.
+func TestRefusalsRepeat(t *testing.T) {
+	w := newWorld(t, native.Options{})
+	id, other, idle := w.account("10"), w.account(""), w.account("")
+	w.must("POST", "/v1/books", `{"name":"second"}`)
+	far := w.must("POST", "/v1/accounts", `{"unit":"USD","book":"second"}`).Data["id"].(string)
+	at := "/v1/accounts/" + id
+	w.must("POST", at+"/charges", `{"id":"rf-0","amount":"4"}`)
+	w.must("POST", at+"/holds", `{"id":"rf-h","amount":"1"}`)
+	w.must("PATCH", "/v1/accounts/"+far, `{"status":"closed"}`)
+	w.must("PATCH", "/v1/accounts/"+idle, `{"status":"frozen"}`)
+	calls := []struct{ method, path, body, code string }{
+		{"POST", at + "/charges", `{"id":"rf-1","amount":"50"}`, "INSUFFICIENT_FUNDS"},
+		{"POST", at + "/holds", `{"id":"rf-2","amount":"50"}`, "INSUFFICIENT_FUNDS"},
+		{"POST", at + "/adjustments", `{"id":"rf-3","amount":"-50"}`, "INSUFFICIENT_FUNDS"},
+		{"POST", "/v1/holds/rf-h/raise", `{"id":"rf-4","amount":"50"}`, "INSUFFICIENT_FUNDS"},
+		{"POST", "/v1/holds/rf-h/captures", `{"id":"rf-5","amount":"50"}`, "INSUFFICIENT_FUNDS"},
+		{"POST", "/v1/transfers/rf-0/refunds", `{"id":"rf-6","amount":"5"}`, "REFUND_EXCEEDS_TRANSFER"},
+		{"POST", "/v1/transfers", fmt.Sprintf(`{"id":"rf-7","from":%q,"to":%q,"amount":"50"}`, id, other), "INSUFFICIENT_FUNDS"},
+		{"POST", "/v1/transfers", fmt.Sprintf(`{"id":"rf-8","transfers":[{"from":%q,"to":%q,"amount":"1"},{"from":%q,"to":%q,"amount":"50"}]}`, id, other, id, other), "INSUFFICIENT_FUNDS"},
+		{"POST", "/v1/transfers", fmt.Sprintf(`{"transfers":[{"id":"rf-9","from":%q,"to":%q,"amount":"1"},{"id":"rf-10","from":%q,"to":%q,"amount":"50"}]}`, id, other, id, other), "INSUFFICIENT_FUNDS"},
+		{"POST", "/v1/transfers", fmt.Sprintf(`{"id":"rf-11","from":%q,"to":%q,"amount":"1"}`, id, far), "ACCOUNT_CLOSED"},
+		{"POST", "/v1/accounts/" + idle + "/charges", `{"id":"rf-12","amount":"1"}`, "ACCOUNT_FROZEN"},
+		{"PATCH", at, `{"id":"rf-13","status":"closed"}`, "ACCOUNT_NOT_EMPTY"},
+		{"PATCH", at, `{"id":"rf-14","credit_limit":"-9"}`, "INSUFFICIENT_FUNDS"},
+	}
+	var first []*answer
+	for _, c := range calls {
+		a := w.do(c.method, c.path, c.body)
+		if a.Error["code"] != c.code {
+			t.Errorf("%s %s %s: %d %s, want %s", c.method, c.path, c.body, a.status, a.body, c.code)
+		}
+		first = append(first, a)
+	}
+	w.must("POST", at+"/topups", `{"id":"rf-20","amount":"1000"}`)
+	w.must("PATCH", "/v1/accounts/"+far, `{"status":"open"}`)
+	w.must("PATCH", "/v1/accounts/"+idle, `{"status":"open"}`)
+	for n, c := range calls {
+		again := w.do(c.method, c.path, c.body)
+		if string(again.body) != string(first[n].body) || again.status != first[n].status || again.header.Get("Idempotent-Replayed") != "true" {
+			t.Errorf("%s %s: the repeat is\n%d %s, the first was\n%d %s", c.method, c.path, again.status, again.body, first[n].status, first[n].body)
+		}
+	}
+}
+
 func TestStatement(t *testing.T) {
 	w := newWorld(t, native.Options{})
 	id := w.account("10")
