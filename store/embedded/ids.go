@@ -32,6 +32,7 @@ type ids struct {
 	recent  map[ledger.Ref]ledger.TransferAt
 	writing map[ledger.Ref]ledger.TransferAt // on their way into a table; nil: none
 	marks   map[ledger.BookID]uint64         // seq of the last event of each book whose ids are in recent
+	events  int                              // since marks were written: what the next start has to read
 	done    chan struct{}                    // closed when writing has ended
 	err     error                            // why no table can be written
 
@@ -40,6 +41,10 @@ type ids struct {
 	complete atomic.Bool   // tables has them all
 	filled   chan struct{} // closed when the goroutine that fills it has ended
 }
+
+// idEvents bounds the events that the next start has to read, when few of them
+// use ids, in multiples of ids.bound.
+const idEvents = 4
 
 // idTables is what the names of tables begin with that are being written.
 const idTables = "ids-"
@@ -123,6 +128,7 @@ func (x *ids) readBook(r pebble.Reader, head *ledger.Head) error {
 		}
 	}
 	x.marks[head.Book] = head.Seq
+	x.events += int(head.Seq - mark)
 	return errors.Join(err, j.close())
 }
 
@@ -212,11 +218,13 @@ func (x *ids) add(b *ledger.Batch) {
 	}
 	for i := range b.Books {
 		x.marks[b.Books[i].Head.Book] = b.Books[i].Head.Seq
+		x.events += len(b.Books[i].Events)
 	}
-	if len(x.recent) >= x.bound && x.writing == nil && x.err == nil {
+	if (len(x.recent) >= x.bound || x.events >= idEvents*x.bound) && x.writing == nil && x.err == nil {
 		of, marks, done := x.recent, x.marks, make(chan struct{})
 		x.writing, x.done = of, done
 		x.recent, x.marks = make(map[ledger.Ref]ledger.TransferAt, len(of)), map[ledger.BookID]uint64{}
+		x.events = 0
 		go func() {
 			defer close(done)
 			x.written(x.write(of, marks))
@@ -248,14 +256,16 @@ func (x *ids) write(of map[ledger.Ref]ledger.TransferAt, marks map[ledger.BookID
 			err = x.s.err()
 		}
 	}()
-	fs := x.s.options.FS
 	refs := slices.SortedFunc(maps.Keys(of), func(a, b ledger.Ref) int { return bytes.Compare(a[:], b[:]) })
-	name := fs.PathJoin(x.s.dir, fmt.Sprintf("%s%x", idTables, refs[0]))
-	if err := x.writeTable(fs, name, refs, of); err != nil {
-		return err
-	}
-	if err := x.s.db.Ingest(context.Background(), []string{name}); err != nil {
-		return err
+	if len(refs) > 0 {
+		fs := x.s.options.FS
+		name := fs.PathJoin(x.s.dir, fmt.Sprintf("%s%x", idTables, refs[0]))
+		if err := x.writeTable(fs, name, refs, of); err != nil {
+			return err
+		}
+		if err := x.s.db.Ingest(context.Background(), []string{name}); err != nil {
+			return err
+		}
 	}
 	x.filling.Lock()
 	for i := range refs {
