@@ -10,3 +10,7 @@ func SetWindow(n int) (restore func()) {
 	windowDeadlines = n
 	return func() { windowDeadlines = was }
 }
+
+// Deadlines returns how many deadlines of holds are in memory. Nothing may be
+// going on.
+func (l *Ledger) Deadlines() int { return len(l.due.queue) }

@@ -392,6 +392,8 @@ func TestHolds(t *testing.T) {
 			{ledger.Lifetime{}, noon.Add(7 * 24 * time.Hour)},
 			{ledger.Lifetime{For: time.Minute}, noon.Add(time.Minute)},
 			{ledger.Lifetime{For: -1}, 0},
+			{ledger.Lifetime{For: time.Microsecond - 1}, 0},
+			{ledger.Lifetime{For: time.Microsecond}, noon + 1},
 			{ledger.Lifetime{At: noon}, 0},
 			{ledger.Lifetime{At: noon + 1}, noon + 1},
 			{ledger.Lifetime{At: -1}, 0},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"saldo/ledger"
 )
@@ -463,7 +464,7 @@ func (w *work) ends(l ledger.Lifetime) ledger.Time {
 	case l.For == 0:
 		return w.now.Add(ledger.DefaultHoldLife)
 	}
-	w.no(ledger.Invalid, l.For < 0)
+	w.no(ledger.Invalid, l.For < time.Microsecond)
 	return w.now.Add(l.For)
 }
 
