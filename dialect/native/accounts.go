@@ -202,6 +202,9 @@ func etag(version uint64) string { return `"` + strconv.FormatUint(version, 10) 
 
 // readAccount serves GET /v1/accounts/{id}.
 func (s *server) readAccount(q *request) (reply, error) {
+	if err := q.ask("book"); err != nil {
+		return reply{}, err
+	}
 	a, err := q.pathAccount()
 	if err != nil {
 		return reply{}, err

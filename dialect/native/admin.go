@@ -166,6 +166,9 @@ func (s *server) listTenants(q *request) (reply, error) {
 
 // readTenant serves GET /v1/tenants/{id}: of an operator any, of others their own.
 func (s *server) readTenant(q *request) (reply, error) {
+	if err := q.ask(); err != nil {
+		return reply{}, err
+	}
 	t, err := s.ledger.Tenant(q.ctx, q.params[0])
 	if !q.cred.Everything && (ledger.CodeOf(err) == ledger.NotFound || err == nil && q.cred.Tenant != t.Number) {
 		err = refuse(CodeNotFound, "")
@@ -256,6 +259,9 @@ func (s *server) listBooks(q *request) (reply, error) {
 
 // readBook serves GET /v1/books/{id}.
 func (s *server) readBook(q *request) (reply, error) {
+	if err := q.ask(); err != nil {
+		return reply{}, err
+	}
 	if err := q.wholeTenant(); err != nil {
 		return reply{}, err
 	}
@@ -369,6 +375,9 @@ func (s *server) listUnits(q *request) (reply, error) {
 
 // readUnit serves GET /v1/units/{id}.
 func (s *server) readUnit(q *request) (reply, error) {
+	if err := q.ask(); err != nil {
+		return reply{}, err
+	}
 	u, err := s.ledger.Unit(q.ctx, q.tenant, q.params[0])
 	if err != nil {
 		return reply{}, err

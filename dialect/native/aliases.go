@@ -17,6 +17,9 @@ func (q *request) writeAlias(e *auth.Entry, a *ledger.Account) {
 
 // listAliases serves GET /v1/accounts/{id}/aliases: what other systems call it.
 func (s *server) listAliases(q *request) (reply, error) {
+	if err := q.ask(); err != nil {
+		return reply{}, err
+	}
 	a, err := q.pathAccount()
 	if err != nil {
 		return reply{}, err

@@ -152,6 +152,9 @@ func (q *request) credential() (auth.Credential, error) {
 
 // readCredential serves GET /v1/credentials/{id}.
 func (s *server) readCredential(q *request) (reply, error) {
+	if err := q.ask(); err != nil {
+		return reply{}, err
+	}
 	c, err := q.credential()
 	if err != nil {
 		return reply{}, err

@@ -132,6 +132,20 @@ func TestHeaderEdge(t *testing.T) {
 	}
 }
 
+// TestUnknownQueries: a question that is not understood is not answered as another.
+func TestUnknownQueries(t *testing.T) {
+	w := newWorld(t, native.Options{})
+	id := w.account("10")
+	at := "/v1/accounts/" + id
+	w.must("POST", at+"/holds", `{"id":"uq","amount":"1"}`)
+	key := w.must("POST", "/v1/credentials", `{"scopes":["read"]}`).Data["id"].(string)
+	for _, path := range []string{at, at + "/balance", at + "/holds", at + "/statement", at + "/series", at + "/aliases", "/v1/holds/uq",
+		"/v1/transfers/top-" + id, "/v1/accounts", "/v1/balances", "/v1/search", "/v1/overview", "/v1/events", "/v1/tenants", "/v1/tenants/main",
+		"/v1/books", "/v1/books/main", "/v1/units", "/v1/units/USD", "/v1/credentials", "/v1/credentials/" + key, "/v1/session"} {
+		w.refused(400, "VALIDATION_ERROR", "GET", path+"?When=2020-01-01T00:00:00Z", "")
+	}
+}
+
 // TestRepliesAreUTF8: also those that repeat what came in.
 func TestRepliesAreUTF8(t *testing.T) {
 	w := newWorld(t, native.Options{})

@@ -199,6 +199,9 @@ func (q *request) pathHold() (*ledger.Hold, money.Unit, error) {
 
 // readHold serves GET /v1/holds/{id}.
 func (s *server) readHold(q *request) (reply, error) {
+	if err := q.ask(); err != nil {
+		return reply{}, err
+	}
 	h, unit, err := q.pathHold()
 	if err != nil {
 		return reply{}, err

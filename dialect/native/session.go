@@ -131,6 +131,9 @@ func (s *server) createSession(q *request) (reply, error) {
 
 // readSession serves GET /v1/session: whose credential it is and what it may.
 func (s *server) readSession(q *request) (reply, error) {
+	if err := q.ask(); err != nil {
+		return reply{}, err
+	}
 	var ends time.Time
 	if q.cookie {
 		c, err := q.Cookie(sessionCookie)

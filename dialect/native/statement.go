@@ -279,17 +279,18 @@ func (q *request) csv(st *statementQuery) (reply, error) {
 			return err
 		}
 		row := make([]string, len(csvHeader))
-		written := 0
+		written, looked := 0, 0
 		err := q.lines(st, func(e *ledger.Event, l *line) (bool, error) {
+			if looked++; looked%256 == 0 {
+				control.SetWriteDeadline(time.Now().Add(writeTimeout))
+			}
 			if st.kind != 0 && e.Transfers[l.n].Kind != st.kind {
 				return true, nil
 			}
 			if err := q.csvRow(row, st, e, l); err != nil {
 				return false, err
 			}
-			if written++; written%256 == 0 {
-				control.SetWriteDeadline(time.Now().Add(writeTimeout))
-			}
+			written++
 			return written != limit, out.Write(row)
 		})
 		if err != nil {

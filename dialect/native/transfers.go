@@ -264,6 +264,9 @@ func (s *server) adjust(q *request) (reply, error) {
 
 // readTransfer serves GET /v1/transfers/{id}: a transfer, or a batch by its own id.
 func (s *server) readTransfer(q *request) (reply, error) {
+	if err := q.ask(); err != nil {
+		return reply{}, err
+	}
 	book, e, n, err := q.find(q.params[0])
 	if err != nil {
 		return reply{}, err
