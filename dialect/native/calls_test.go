@@ -400,6 +400,34 @@ func TestRefusalsRepeat(t *testing.T) {
 	}
 }
 
+// TestSearchInPages: whatever a text finds, by itself and by its words, each
+// account is on one page.
+func TestSearchInPages(t *testing.T) {
+	w := newWorld(t, native.Options{})
+	held := w.must("POST", "/v1/accounts", `{"unit":"USD","name":"job one"}`).Data["id"].(string)
+	w.must("POST", "/v1/accounts/"+held+"/topups", `{"id":"sp-1","amount":"5"}`)
+	w.must("POST", "/v1/accounts/"+held+"/holds", `{"id":"job","amount":"1"}`)
+	for range 3 {
+		w.must("POST", "/v1/accounts", `{"unit":"USD","name":"job two"}`)
+	}
+	for limit := 1; limit < 6; limit++ {
+		seen := map[string]int{}
+		for next := ""; ; {
+			d := w.must("GET", fmt.Sprintf("/v1/search?q=job&limit=%d%s", limit, next), "").Data
+			for _, item := range d["items"].([]any) {
+				seen[item.(map[string]any)["id"].(string)]++
+			}
+			if d["next"] == nil {
+				break
+			}
+			next = "&cursor=" + d["next"].(string)
+		}
+		if len(seen) != 4 || seen[held] != 1 {
+			t.Errorf("in pages of %d: %v", limit, seen)
+		}
+	}
+}
+
 func TestStatement(t *testing.T) {
 	w := newWorld(t, native.Options{})
 	id := w.account("10")

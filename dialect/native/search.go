@@ -23,11 +23,9 @@ func (s *server) search(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	var seen map[ledger.AccountID]bool
-	if p.from == "" {
-		if seen, err = q.direct(p, text); err != nil {
-			return reply{}, err
-		}
+	seen, err := q.direct(p, text)
+	if err != nil {
+		return reply{}, err
 	}
 	words := wordsOf(text)
 	if len(words) == 0 {
@@ -96,7 +94,11 @@ func (q *request) says(a *ledger.Account, words []string) (bool, error) {
 	return true, nil
 }
 
-// direct writes the accounts that a text names by itself, and returns which.
+// beforeWords is a cursor's place before every account that is found by words.
+const beforeWords = "\x00"
+
+// direct returns the accounts that a text names by itself. The first page begins
+// with them.
 func (q *request) direct(p *page, text string) (map[ledger.AccountID]bool, error) {
 	var ids []ledger.AccountID
 	if r, ok := parseRef(text); ok && r.role == 0 {
@@ -120,13 +122,16 @@ func (q *request) direct(p *page, text string) (map[ledger.AccountID]bool, error
 		if id.IsZero() || id.IsSystem() || seen[id] {
 			continue
 		}
-		seen[id] = true
+		if seen[id] = true; p.from != "" {
+			continue
+		}
 		if _, err := q.opened(id); err != nil {
 			if asError(err).Code == CodeNotFound {
 				continue
 			}
 			return nil, err
 		}
+		p.last = beforeWords
 		p.took()
 		if err := q.accountItem(id); err != nil {
 			return nil, err
