@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"reflect"
@@ -85,7 +86,16 @@ func (v *verifier) run() error {
 		v.report.Heads = append(v.report.Heads, *row.Head)
 		v.total += row.Head.Seq
 	}
-	for _, want := range v.o.Expect {
+	before := slices.Clone(v.o.Expect)
+	if v.o.Base != nil {
+		for row, err := range v.o.Base.Scan(v.ctx, Query{List: ListHeads}) {
+			if err != nil {
+				return err
+			}
+			before = append(before, *row.Head)
+		}
+	}
+	for _, want := range before {
 		if !slices.ContainsFunc(heads, func(h *Head) bool { return h.Book == want.Book && h.Seq >= want.Seq }) {
 			return fmt.Errorf("book %d ends before event %d, which was there before: the journal was cut off", want.Book, want.Seq)
 		}
@@ -118,6 +128,9 @@ func (v *verifier) book(head *Head) error {
 		if want.Book == head.Book {
 			if want.Seq < r.head.Seq {
 				return fmt.Errorf("event %d of book %d lies before what is folded; verify without a base", want.Seq, want.Book)
+			}
+			if want.Seq > 0 && want.Seq == r.head.Seq && want.Hash != r.head.Hash {
+				return fmt.Errorf("book %d, event %d: the hash is %x, not %x as it was before: the journal was changed", want.Book, want.Seq, r.head.Hash, want.Hash)
 			}
 			expect[want.Seq] = want.Hash
 		}
@@ -370,40 +383,42 @@ func (v *verifier) accounts() error {
 	return v.all(n, func(r *Replay) int { return len(r.Accounts) }, "accounts")
 }
 
-// kept checks that every row of the base is still there: accounts and holds are
-// never deleted. What has changed in them is compared by the fold.
+// kept checks that every row of the base is still there, but for records that
+// were deleted since. What has changed in them is compared by the fold.
 func (v *verifier) kept(list List) error {
 	if v.o.Base == nil {
 		return nil
 	}
 	next, stop := iter.Pull2(v.store.Scan(v.ctx, Query{List: list, All: true}))
 	defer stop()
-	for row, err := range v.o.Base.Scan(v.ctx, Query{List: list, All: true}) {
-		if err != nil {
+	now, err, ok := next()
+	for row, baseErr := range v.o.Base.Scan(v.ctx, Query{List: list, All: true}) {
+		for ok && err == nil && now.Key < row.Key {
+			now, err, ok = next()
+		}
+		if err := errors.Join(baseErr, err); err != nil {
 			return err
 		}
-		for {
-			now, err, ok := next()
-			if err != nil {
-				return err
-			}
-			if !ok || now.Key > row.Key {
-				return fmt.Errorf("a row of the base is gone: %+v %+v", row.Account, row.Hold)
-			}
-			if now.Key == row.Key {
-				break
-			}
+		if (!ok || now.Key != row.Key) && !v.deleted(row.Record) {
+			return fmt.Errorf("a row of the base is gone: %+v %+v %+v", row.Account, row.Hold, row.Record)
 		}
 	}
 	return nil
 }
 
-// all checks that the store has no fewer rows than the journals make.
+// deleted reports whether the events after the base have deleted one of its records.
+func (v *verifier) deleted(rec *Record) bool {
+	if rec == nil || v.books[rec.Book] == nil {
+		return false
+	}
+	now, known := v.books[rec.Book].Records[rec.RecordKey]
+	return known && now == nil
+}
+
+// all checks that the store has no fewer rows than the journals make: those of
+// the base count as well, for every row that the store has was compared.
 func (v *verifier) all(n int, count func(*Replay) int, what string) error {
 	want := 0
-	if v.o.Base != nil {
-		return nil // see kept
-	}
 	for _, r := range v.books {
 		want += count(r)
 	}
@@ -462,6 +477,9 @@ func (v *verifier) records() error {
 		n++
 	}
 	v.report.Records = n
+	if err := v.kept(ListRecords); err != nil {
+		return err
+	}
 	return v.all(n, func(r *Replay) int {
 		n := 0
 		for _, rec := range r.Records {

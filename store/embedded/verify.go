@@ -11,8 +11,8 @@ import (
 	"saldo/ledger"
 )
 
-// VerifyIndexes compares the derived indexes with what they are derived from,
-// both ways: every row that should be is looked up, and the rows that are are
+// VerifyIndexes compares the derived indexes, the deadlines and the indexes of
+// records with what they are made of, both ways: every row that should be is looked up, and the rows that are are
 // counted. It holds no more than a page in memory. progress, which may be nil,
 // is called with the number of rows looked at.
 func (s *Store) VerifyIndexes(ctx context.Context, progress func(rows int64)) error {
@@ -22,7 +22,7 @@ func (s *Store) VerifyIndexes(ctx context.Context, progress func(rows int64)) er
 	}
 	defer snapshot.Close()
 	c := &checker{ctx: ctx, progress: progress, r: snapshot}
-	for _, step := range []func() error{c.statements, c.accounts, c.holds} {
+	for _, step := range []func() error{c.statements, c.accounts, c.holds, c.records} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -50,6 +50,7 @@ type checker struct {
 	r        *pebble.Snapshot
 	progress func(int64)
 	rows     int64
+	due      int64  // deadlines that there should be
 	key      []byte // scratch
 	faults   []error
 }
@@ -231,6 +232,7 @@ func (c *checker) holds() error {
 			return err
 		}
 		all++
+		c.deadline(holdDeadline(h))
 		c.expect("holds", holdsKey(c.key[:0], kHolds, h.Owner(), h.Opened, h.Ref))
 		if h.State == ledger.HoldOpen {
 			open++
@@ -238,6 +240,46 @@ func (c *checker) holds() error {
 		}
 	}
 	return errors.Join(c.count("holds", all, kHolds), c.count("holds", open, kOpenHolds))
+}
+
+// records checks the indexes of records against the records, and counts the
+// deadlines, of which those of holds were looked up before.
+func (c *checker) records() error {
+	var entries int64
+	for it, err := range each(c.r, []byte{kRecord}, []byte{kRecord + 1}) {
+		if err != nil {
+			return err
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		key, err := parseRecordKey(it.Key())
+		if err != nil {
+			return rowError(it.Key(), err)
+		}
+		rec, err := decodeRecord(key, value)
+		if err != nil {
+			return rowError(it.Key(), err)
+		}
+		if err := c.row(); err != nil {
+			return err
+		}
+		c.deadline(recordDeadline(rec))
+		of := slices.Compact(rec.Index)
+		for _, e := range of {
+			c.expect("records", entryKey(c.key[:0], key, e))
+		}
+		entries += int64(len(of))
+	}
+	return errors.Join(c.count("records", entries, kEntry), c.count("deadlines", c.due, kDeadline))
+}
+
+func (c *checker) deadline(d ledger.Deadline) {
+	if d.At != 0 {
+		c.due++
+		c.expect("deadlines", deadlineKey(c.key[:0], d))
+	}
 }
 
 // expect reports a fault if a row is not there.

@@ -1,0 +1,69 @@
+package embedded
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"saldo/ledger"
+	"saldo/money"
+)
+
+// TestVerifyMisses takes rows away, and puts some where none should be.
+func TestVerifyMisses(t *testing.T) {
+	ctx := context.Background()
+	s := openStore(t, t.TempDir(), testOptions())
+	l, err := ledger.Open(ctx, s, ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	usd := money.Unit{Code: "USD", Scale: 2, Kind: money.Currency}
+	at := ledger.TimeOf(time.Now()).Add(time.Hour)
+	_, err = l.Post(ctx, &ledger.Command{Tenant: 1, Book: 1, ID: "h", Ops: []ledger.Op{&ledger.OpenBook{}, &ledger.AddUnit{Unit: usd},
+		&ledger.OpenAccount{ID: account(1), Unit: "USD", Mode: ledger.Own},
+		&ledger.Transfer{Kind: ledger.TopUp, From: ledger.SystemID(1, 0, ledger.Cash), To: account(1), Amount: money.New(10)},
+		&ledger.PlaceHold{Account: account(1), Amount: money.New(5), Expires: ledger.Lifetime{At: at}}},
+		Records: []ledger.RecordWrite{{Kind: "hit", Key: "A", Deadline: at, Index: []ledger.IndexEntry{{Name: "state", Value: "open"}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ledger.Verify(ctx, s, ledger.VerifyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	record := ledger.RecordKey{Book: 1, Kind: "hit", Key: "A"}
+	for name, key := range map[string][]byte{
+		"a hold's deadline":   deadlineKey(nil, ledger.Deadline{At: at, Book: 1, Hold: ledger.RefOf(1, "h")}),
+		"a record's deadline": deadlineKey(nil, ledger.Deadline{At: at, Book: 1, Record: record}),
+		"an index's entry":    entryKey(nil, record, ledger.IndexEntry{Name: "state", Value: "open"}),
+	} {
+		value := []byte(nil)
+		if err := s.db.Delete(key, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ledger.Verify(ctx, s, ledger.VerifyOptions{}); err == nil {
+			t.Errorf("%s is missed by nobody", name)
+		}
+		if err := s.db.Set(key, value, nil); err != nil {
+			t.Fatal(err)
+		}
+		more := append(append([]byte(nil), key...), 'x')
+		if name == "a hold's deadline" {
+			more = deadlineKey(nil, ledger.Deadline{At: at, Book: 1, Hold: ledger.Ref{1}})
+		}
+		if err := s.db.Set(more, value, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ledger.Verify(ctx, s, ledger.VerifyOptions{}); err == nil {
+			t.Errorf("%s too many is seen by nobody", name)
+		}
+		if err := s.db.Delete(more, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := ledger.Verify(ctx, s, ledger.VerifyOptions{}); err != nil {
+		t.Error(err)
+	}
+}
