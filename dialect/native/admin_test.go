@@ -211,6 +211,24 @@ func TestEvents(t *testing.T) {
 			t.Errorf("the stream says %q, want event %d", got, n)
 		}
 	}
+	as := w.as(`{"scopes":["read"]}`)
+	for n := range 33 { // a credential cannot take the streams of the others
+		r, err := http.NewRequestWithContext(ctx, "GET", w.url+"/v1/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set(as[0], as[1])
+		r.Header.Set("Accept", "text/event-stream")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if (resp.StatusCode == 503) != (n == 32) {
+			t.Errorf("stream %d: %s", n+1, resp.Status)
+		}
+	}
+	w.must("GET", "/v1/events", "", append(as, "Accept", "application/json")...)
 	w.must("PATCH", "/v1/accounts/"+id, `{"status":"open"}`)
 	if got := <-lines; got != fmt.Sprintf("id: %d", len(seen)+1) {
 		t.Errorf("the stream says %q of a new event", got)

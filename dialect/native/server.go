@@ -29,6 +29,8 @@ const (
 	maxPoints   = 1000
 	maxStreams  = 256
 
+	maxStreamsEach = 32 // of a credential
+
 	// writeTimeout is how long a client may take to read an answer; of one that is
 	// written bit by bit, each bit.
 	writeTimeout = time.Minute
@@ -153,10 +155,12 @@ type server struct {
 	limits   limiter
 	sessions *sealer
 	document []byte
-	streams  atomic.Int32
 	tenants  sync.Map  // numbers of tenants by name
 	books    sync.Map  // names of books by number
 	pool     sync.Pool // of *request
+
+	streams   atomic.Int32 // that are open
+	streaming sync.Map     // number of a credential -> how many of them are its
 }
 
 // New returns the API over a ledger.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"saldo/ledger"
@@ -20,20 +21,20 @@ const (
 // the seq, so that a browser that connects again goes on where it was.
 func (q *request) streamEvents(book *ledger.Book, after uint64, given bool) (reply, error) {
 	s := q.s
-	if s.streams.Add(1) > maxStreams {
-		s.streams.Add(-1)
-		return reply{}, refuse(CodeBusy, "%d streams are open already; try again", maxStreams)
+	leave, err := s.join(q.cred.Number)
+	if err != nil {
+		return reply{}, err
 	}
 	head, err := s.ledger.Head(q.ctx, book.Number)
 	if err != nil {
-		s.streams.Add(-1)
+		leave()
 		return reply{}, err
 	}
 	if !given {
 		after = head.Seq
 	}
 	return reply{stream: func(w http.ResponseWriter) error {
-		defer s.streams.Add(-1)
+		defer leave()
 		h := w.Header()
 		h.Set("Content-Type", "text/event-stream")
 		h["Cache-Control"] = noStore
@@ -45,6 +46,23 @@ func (q *request) streamEvents(book *ledger.Book, after uint64, given bool) (rep
 		}
 		return q.stream(w, book, after)
 	}}, nil
+}
+
+// join takes one of the streams that there may be, of which no credential gets
+// many.
+func (s *server) join(credential uint64) (leave func(), err error) {
+	found, _ := s.streaming.LoadOrStore(credential, new(atomic.Int32))
+	own := found.(*atomic.Int32)
+	leave = func() { s.streams.Add(-1); own.Add(-1) }
+	switch all, its := s.streams.Add(1), own.Add(1); {
+	case its > maxStreamsEach:
+		leave()
+		return nil, refuse(CodeBusy, "%d streams are open already with this credential", maxStreamsEach)
+	case all > maxStreams:
+		leave()
+		return nil, refuse(CodeBusy, "%d streams are open already; try again", maxStreams)
+	}
+	return leave, nil
 }
 
 func (q *request) stream(w http.ResponseWriter, book *ledger.Book, after uint64) error {
