@@ -573,11 +573,33 @@ func TestOpensAndMayIssue(t *testing.T) {
 	spec := func(tenant ledger.TenantID, root ledger.AccountID, scopes Scope) Spec {
 		return Spec{Dialect: Native, Tenant: tenant, Root: root, Scopes: scopes}
 	}
+	brief, narrow := tenant, tenant
+	brief.Expires = 1000
+	narrow.Allow = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("2001:db8::/32")}
+	until := func(t ledger.Time) Spec {
+		return Spec{Dialect: Native, Tenant: b.tenant, Scopes: Read, Expires: t}
+	}
+	from := func(ranges ...string) Spec {
+		s := spec(b.tenant, ledger.AccountID{}, Read)
+		for _, r := range ranges {
+			s.Allow = append(s.Allow, netip.MustParsePrefix(r))
+		}
+		return s
+	}
 	for what, c := range map[string]struct {
 		c    Credential
 		spec Spec
 		may  bool
 	}{
+		"expiring, for as long":        {brief, until(1000), true},
+		"expiring, for longer":         {brief, until(1001), false},
+		"expiring, for ever":           {brief, until(0), false},
+		"limited, the same":            {narrow, from("2001:db8::/32", "10.1.0.0/16"), true},
+		"limited, less":                {narrow, from("10.1.2.0/24"), true},
+		"limited, more":                {narrow, from("10.0.0.0/8"), false},
+		"limited, another too":         {narrow, from("10.1.2.0/24", "10.2.0.0/24"), false},
+		"limited, the other family":    {narrow, from("::/0"), false},
+		"limited, from anywhere":       {narrow, from(), false},
 		"operator, anything":           {operator, Spec{Dialect: Native, Everything: true, Scopes: Operator}, true},
 		"tenant, itself":               {tenant, spec(b.tenant, ledger.AccountID{}, Read|Admin), true},
 		"tenant, more":                 {tenant, spec(b.tenant, ledger.AccountID{}, Read|Charge), false},
