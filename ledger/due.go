@@ -3,7 +3,9 @@ package ledger
 import (
 	"container/heap"
 	"context"
+	"math"
 	"sync/atomic"
+	"time"
 )
 
 // windowDeadlines bounds how many deadlines are read into memory at once. It is
@@ -12,9 +14,10 @@ var windowDeadlines = 1 << 17
 
 // window keeps the deadlines of open holds that come first: all up to a
 // horizon. Those of holds that have ended since are left in it and found stale
-// when their time comes. Only the loop changes it.
+// when their time comes, or dropped when there are many. Only the loop changes it.
 type window struct {
 	queue   dueQueue
+	stale   int          // about how many of queue are
 	horizon Time         // every deadline up to here is in queue
 	first   atomic.Int64 // next()
 }
@@ -57,11 +60,21 @@ func (w *window) publish() { w.first.Store(int64(w.earliest())) }
 // read the hold.
 func (w *window) announce() { w.first.Store(min(w.first.Load(), int64(w.earliest()))) }
 
-// add notes a hold's deadline, if it falls into the window.
-func (w *window) add(h *Hold) {
-	if h.State == HoldOpen && h.Expires != 0 && h.Expires <= w.horizon {
-		heap.Push(&w.queue, dueHold{h.Expires, h.Book, h.Ref})
+// change notes what became of a hold's deadline, if it falls into the window.
+func (w *window) change(was, now *Hold) {
+	if was != nil && was.State == HoldOpen && was.Expires != 0 && was.Expires <= w.horizon &&
+		(now.Expires != was.Expires || now.State == HoldCaptured || now.State == HoldReleased) {
+		w.stale++
 	}
+	if (was == nil || was.Expires != now.Expires) && now.State == HoldOpen && now.Expires != 0 && now.Expires <= w.horizon {
+		heap.Push(&w.queue, dueHold{now.Expires, now.Book, now.Ref})
+	}
+}
+
+// ends reports whether the store has to be asked again: soon the window ends, or
+// much of it is stale.
+func (w *window) ends(now Time) bool {
+	return now.Add(time.Minute) > w.horizon || w.stale > windowDeadlines
 }
 
 // pop returns the next deadline that has passed by now.
@@ -79,13 +92,19 @@ func (w *window) restore(popped []dueHold) {
 	w.publish()
 }
 
-// extend reads on in the store's deadlines, to a horizon or as far as there is room.
+// extend reads on in the store's deadlines, to a horizon or as far as there is
+// room; or all of them again, when many that are here are stale.
 func (w *window) extend(ctx context.Context, store Store, horizon Time) error {
 	var (
 		found []dueHold
 		last  Time
 		full  bool
+		queue = w.queue
+		after = w.horizon
 	)
+	if w.stale > windowDeadlines {
+		queue, after = nil, math.MinInt64
+	}
 	for row, err := range store.Scan(ctx, Query{List: ListDeadlines, Until: horizon}) {
 		if err != nil {
 			return err
@@ -94,7 +113,7 @@ func (w *window) extend(ctx context.Context, store Store, horizon Time) error {
 			break
 		}
 		last = row.Due.At
-		if !row.Due.Hold.IsZero() && row.Due.At > w.horizon {
+		if !row.Due.Hold.IsZero() && row.Due.At > after {
 			found = append(found, dueHold{row.Due.At, row.Due.Book, row.Due.Hold})
 		}
 	}
@@ -102,7 +121,9 @@ func (w *window) extend(ctx context.Context, store Store, horizon Time) error {
 	if full {
 		w.horizon = last
 	}
-	w.queue = append(w.queue, found...)
+	if w.queue = append(queue, found...); len(queue) == 0 {
+		w.stale = 0
+	}
 	heap.Init(&w.queue)
 	return nil
 }

@@ -139,7 +139,7 @@ func (l *Ledger) tick(ctx context.Context) (Time, error) {
 	if err != nil {
 		return 0, err
 	}
-	if now.Add(time.Minute) > l.due.horizon {
+	if l.due.ends(now) {
 		if err := l.due.extend(ctx, l.store, now.Add(10*time.Minute)); err != nil {
 			return 0, unavailable(err)
 		}
@@ -287,9 +287,8 @@ func (l *Ledger) commit(ctx context.Context, r *round) error {
 	}
 	l.popped = l.popped[:0]
 	for _, e := range r.holds {
-		if was, _ := l.holds.value(e); was == nil || was.Expires != e.next.Expires {
-			l.due.add(e.next)
-		}
+		was, _ := l.holds.value(e)
+		l.due.change(was, e.next)
 	}
 	l.due.announce()
 	r.publish()

@@ -100,10 +100,6 @@ func restore(ctx context.Context, fs vfs.FS, backup, dest string, progress func(
 	if err := c.dir(fs.PathJoin(backup, "books"), fs.PathJoin(dest, "books")); err != nil {
 		return nil, fmt.Errorf("restoring %s: %w", backup, err)
 	}
-	// Last, because it makes a directory a store.
-	if err := writeFormat(fs, dest, ""); err != nil {
-		return nil, err
-	}
 	heads, err := readHeads(fs, fs.PathJoin(dest, "books"))
 	if err != nil {
 		return nil, fmt.Errorf("what was restored cannot be read: %w", err)
@@ -111,7 +107,7 @@ func restore(ctx context.Context, fs vfs.FS, backup, dest string, progress func(
 	if got := headsText(heads); got != noted {
 		return nil, fmt.Errorf("what was restored does not end where %s says", fs.PathJoin(backup, headsFile))
 	}
-	return heads, nil
+	return heads, writeFormat(fs, dest, "") // last, because it makes a directory a store
 }
 
 // emptyDir makes a directory, or checks that it is empty.
