@@ -40,8 +40,8 @@ func disk(t testing.TB) func(now func() time.Time) (*ledger.Ledger, func()) {
 func TestModel(t *testing.T) {
 	seed := Seed(t)
 	commands := 3000
-	if testing.Short() {
-		commands = 300
+	if testing.Short() || raceEnabled { // which has its own tests: here one command follows another
+		commands = 500
 	}
 	for i := range uint64(4) {
 		Run(t, seed+i, commands, disk(t))
