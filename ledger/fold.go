@@ -105,8 +105,9 @@ func (f *folding) path(via AccountID, do func(*Account)) {
 
 func (f *folding) opened(o *Opened) {
 	a := f.w.EditAccount(o.Account)
-	if !a.ID.IsZero() {
+	if !a.ID.IsZero() || o.Parent == o.Account { // going on could make a circle
 		f.fail("account %v exists already", o.Account)
+		return
 	}
 	*a = Account{ID: o.Account, Parent: o.Parent, Tenant: f.head.Tenant, Book: f.head.Book, Unit: o.Unit,
 		Mode: o.Mode, Depth: 1, Created: f.e.Time, Version: f.e.Seq}
@@ -249,6 +250,9 @@ func (f *folding) touched() {
 		after := &f.e.Touched[i]
 		a := f.account(after.Account)
 		a.Updated, a.Seq = f.e.Time, f.e.Seq
+		if !fits(after.Posted) || !fits(after.Held) || !fits(after.Limit) {
+			f.fail("a balance of account %v is larger than any decision makes it", a.ID)
+		}
 		if afterOf(a) != *after {
 			f.fail("account %v comes out at posted %v, held %v; the event says %v, %v",
 				a.ID, a.Posted, a.Held, after.Posted, after.Held)
