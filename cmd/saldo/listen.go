@@ -87,12 +87,10 @@ func (f *front) urlOf(l net.Listener) string {
 
 // serve answers until ctx ends, and then lets requests finish for a while.
 func (f *front) serve(ctx context.Context, n *node, reload <-chan struct{}) error {
-	requests, cut := context.WithCancel(context.Background()) // ends what streams; the rest has its own clock
-	defer cut()
-	servers := []*http.Server{f.server(requests, n.customers, n.log)}
+	servers := []*http.Server{f.server(n.customers, n.log)}
 	listeners := []net.Listener{f.customers}
 	if f.admin != nil {
-		servers = append(servers, f.server(requests, n.admin, n.log))
+		servers = append(servers, f.server(n.admin, n.log))
 		listeners = append(listeners, f.admin)
 	}
 	failed := make(chan error, len(servers))
@@ -118,7 +116,7 @@ loop:
 		}
 	}
 	n.stopping.Store(true)
-	cut()
+	close(n.ending)
 	n.log.Info("stopping", "drain", n.config.Drain.String())
 	drain, cancel := context.WithTimeout(context.Background(), n.config.Drain)
 	defer cancel()
@@ -134,8 +132,8 @@ loop:
 	return err
 }
 
-func (f *front) server(requests context.Context, h http.Handler, log *slog.Logger) *http.Server {
-	s := &http.Server{Handler: h, BaseContext: func(net.Listener) context.Context { return requests }, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+func (f *front) server(h http.Handler, log *slog.Logger) *http.Server {
+	s := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	native.Configure(s)
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)

@@ -40,12 +40,13 @@ type node struct {
 	customers http.Handler
 	admin     http.Handler // nil: customers has it all
 	stopping  atomic.Bool
-	token     string // of the first operator, when it was made now
+	ending    chan struct{} // closed when stopping: event streams end
+	token     string        // of the first operator, when it was made now
 }
 
 // openNode opens the data directory, or makes it, and everything on it.
 func openNode(ctx context.Context, c *config, log *slog.Logger) (_ *node, err error) {
-	n := &node{config: c, log: log}
+	n := &node{config: c, log: log, ending: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.close())
@@ -138,7 +139,7 @@ func (n *node) route(registry *prometheus.Registry, keys auth.MasterKeys) {
 		rate.Requests = -1
 	}
 	api := native.New(n.ledger, n.auth, native.Options{Logger: n.log, Metrics: counts, Rate: rate, Keys: keys,
-		ClientAddr: clientAddr(n.config.TrustedProxies), Ready: n.ready, SecureCookies: n.config.PlaintextBehindProxy})
+		ClientAddr: clientAddr(n.config.TrustedProxies), Ready: n.ready, SecureCookies: n.config.PlaintextBehindProxy, Done: n.ending})
 	admin := &administration{node: n, registry: registry, next: api}
 	n.customers = admin
 	if n.config.AdminListen != "" {
