@@ -173,7 +173,7 @@ type RecordKey struct {
 // records and never reads them.
 type Record struct {
 	RecordKey
-	Version  uint64       // 1, 2, 3 and so on
+	Version  uint64       // seq of the event that wrote it, so that no other writing has it
 	Data     []byte       // nil when At says where it stands
 	At       TextAt       // large data stands beside the journal, once
 	Index    []IndexEntry // sorted by name, then value
@@ -198,8 +198,6 @@ type Counter struct {
 type Past struct {
 	At       TransferAt
 	Posting  Posting
-	From, To AccountID
-	Via      AccountID
 	Refunded money.Amount
 }
 

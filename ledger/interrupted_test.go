@@ -178,3 +178,21 @@ func TestExpiryIsRead(t *testing.T) {
 	o.has("A", 0, 0)
 	wants(t, "the charge", wait(), ledger.OK)
 }
+
+// TestBalanceAtOfUntouched asks for the past of a system account that nothing
+// has touched yet: it is as empty as it is now.
+func TestBalanceAtOfUntouched(t *testing.T) {
+	o := newOffice(t)
+	o.clock.advance(time.Hour)
+	o.do(own("A"), topup("A", 10))
+	o.clock.advance(time.Hour)
+	for _, id := range []ledger.AccountID{cash, revenue} {
+		b, err := o.BalanceAt(t.Context(), id, noon.Add(time.Minute))
+		if err != nil || !b.Posted.IsZero() {
+			t.Errorf("%v: %v, %v", id, b.Posted, err)
+		}
+		if _, err := o.BalanceAt(t.Context(), id, noon.Add(-time.Minute)); ledger.CodeOf(err) != ledger.NotFound {
+			t.Errorf("%v before its book: %v", id, err)
+		}
+	}
+}

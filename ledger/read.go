@@ -239,7 +239,7 @@ func (l *Ledger) BalanceAt(ctx context.Context, id AccountID, at Time) (Balance,
 			row, found = withAfter(row, r.Event.after(id), r.Event), true
 		}
 	}
-	if !found && (a.Mode != System || a.Created > at) {
+	if !found && (a.Mode != System || seq == 0) { // a book has its system accounts before anything touches them
 		return Balance{}, Errorf(NotFound, "the account did not exist at %v", at)
 	}
 	// Holds whose deadline had passed by then but whose end was not yet
