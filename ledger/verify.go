@@ -41,6 +41,7 @@ type Report struct {
 type checker interface {
 	VerifyIndexes(ctx context.Context, progress func(rows int64)) error
 	CountIDs(ctx context.Context) (uint64, error)
+	CountRefunds(ctx context.Context) (uint64, error) // transfers that something was refunded of
 }
 
 // Verify proves a store that nobody writes to: it folds every journal again and
@@ -62,6 +63,12 @@ func Verify(ctx context.Context, store Store, o VerifyOptions) (Report, error) {
 		if n != v.report.IDs && o.Base == nil {
 			return v.report, fmt.Errorf("%d ids are known as used; the journals use %d", n, v.report.IDs)
 		}
+		if n, err = c.CountRefunds(ctx); err != nil {
+			return v.report, err
+		}
+		if n != v.refunded && o.Base == nil {
+			return v.report, fmt.Errorf("of %d transfers something is known as refunded; the journals refund %d", n, v.refunded)
+		}
 	}
 	return v.report, nil
 }
@@ -74,6 +81,8 @@ type verifier struct {
 	total  uint64
 	books  map[BookID]*Replay
 	failed error // of a load within a fold
+
+	refunded uint64 // transfers that the journals refund
 }
 
 func (v *verifier) run() error {
@@ -273,6 +282,7 @@ func (v *verifier) refunds(r *Replay) error {
 	if len(keys.Refunds) == 0 {
 		return nil
 	}
+	v.refunded += uint64(len(keys.Refunds))
 	snap, err := v.store.Load(v.ctx, &keys)
 	if err != nil {
 		return err

@@ -275,6 +275,22 @@ func (c *checker) records() error {
 	return errors.Join(c.count("records", entries, kEntry), c.count("deadlines", c.due, kDeadline))
 }
 
+// CountRefunds returns of how many transfers something was refunded.
+func (s *Store) CountRefunds(ctx context.Context) (n uint64, err error) {
+	v, err := s.view(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer v.release()
+	for _, err := range each(v, []byte{kRefund}, []byte{kRefund + 1}) {
+		if err := errors.Join(err, ctx.Err()); err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
+
 func (c *checker) deadline(d ledger.Deadline) {
 	if d.At != 0 {
 		c.due++

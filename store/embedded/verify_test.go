@@ -66,4 +66,12 @@ func TestVerifyMisses(t *testing.T) {
 	if _, err := ledger.Verify(ctx, s, ledger.VerifyOptions{}); err != nil {
 		t.Error(err)
 	}
+	forged := refundKey(nil, ledger.TransferAt{Book: 1, Seq: 1})
+	if err := s.db.Set(forged, appendRefund(nil, money.New(10)), nil); err != nil {
+		t.Fatal(err)
+	}
+	s.views.swap(s.db.NewSnapshot())
+	if _, err := ledger.Verify(ctx, s, ledger.VerifyOptions{}); err == nil {
+		t.Error("a refund that nobody made is seen by nobody")
+	}
 }
