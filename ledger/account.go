@@ -9,7 +9,8 @@ const (
 	MaxDepth     = 8         // accounts on a path from root to leaf
 	MaxOpenHolds = 1_000_000 // open holds an account
 	MaxRecords   = 64        // record writes a command
-	MaxRecord    = 256 << 10 // bytes of a record
+	MaxRecord    = 256 << 10 // bytes of a record, or of an answer
+	MaxEntries   = 64        // index entries of a record, and counters
 	MaxText      = 24 << 10  // bytes of free text of one operation
 	MaxPayees    = 64        // payees of one capture
 )

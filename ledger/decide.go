@@ -92,6 +92,8 @@ func (d *decision) valid(head *Head) *Refusal {
 		return refuse(Invalid, "the command asks for nothing")
 	case len(c.Ops) > MaxOps:
 		return refuse(TooMany, "a command has at most 8192 operations")
+	case c.Answer != nil && len(c.Answer.Data) > MaxRecord:
+		return refuse(TooMany, "an answer has at most 256 KiB")
 	case len(c.Records) > MaxRecords:
 		return refuse(TooMany, "a command writes at most 64 records")
 	case c.ID != "" && !c.own && !ValidID(c.ID):
@@ -311,6 +313,8 @@ func (d *decision) record(w *RecordWrite) *Refusal {
 		return refuse(TooMany, "a record has at most 256 KiB")
 	case w.Delete && w.Keep:
 		return refuse(Invalid, "a record is either deleted or kept")
+	case len(w.Index) > MaxEntries || len(w.Counters) > MaxEntries:
+		return refuse(TooMany, "a record has at most 64 index entries and 64 counters")
 	case w.Deadline < 0 || w.Deadline > MaxTime:
 		return refuse(Invalid, "a record's deadline is a time up to the year 9999")
 	}
@@ -338,7 +342,7 @@ func (d *decision) record(w *RecordWrite) *Refusal {
 		d.e.Records = append(d.e.Records, ch)
 		return nil
 	}
-	ch.Version = version + 1
+	ch.Version = d.e.Seq
 	for _, add := range w.Counters {
 		if !validName(add.Name, 32) {
 			return refuse(Invalid, "a counter has a name of 1 to 32 bytes without NUL")
@@ -347,6 +351,9 @@ func (d *decision) record(w *RecordWrite) *Refusal {
 	var ok bool
 	if ch.Counters, ok = addCounters(was, w.Counters); !ok {
 		return refuse(Overflow, "a record's counter would pass 63 bits")
+	}
+	if len(ch.Counters) > MaxEntries {
+		return refuse(TooMany, "a record has at most 64 counters")
 	}
 	if !w.Keep {
 		for _, x := range w.Index {

@@ -640,7 +640,7 @@ func (w *work) record(op *ledger.RecordWrite) {
 		delete(w.records, op.Key)
 		return
 	}
-	next := &record{version: version + 1}
+	next := &record{}
 	if r != nil {
 		next.count = r.count
 	}
@@ -648,6 +648,16 @@ func (w *work) record(op *ledger.RecordWrite) {
 		next.count += c.Value
 	}
 	w.records[op.Key] = next
+}
+
+// wrote tells the model the seq of the event that carried out its last command:
+// it is the version of the records that the command wrote.
+func (m *Model) wrote(id ledger.BookID, seq uint64) {
+	for _, r := range m.books[id].records {
+		if r.version == 0 {
+			r.version = seq
+		}
+	}
 }
 
 // copy returns a book that shares nothing with b.

@@ -137,6 +137,9 @@ func (r *runner) answer(res ledger.Result, err error, want Answer) {
 		return
 	}
 	r.did++
+	if !res.Replayed {
+		r.m.wrote(res.Book, res.Event.Seq)
+	}
 	r.w.Learn(res.Book, res.Event)
 	if len(res.Event.Transfers) != len(want.Transfers) {
 		r.Errorf("%d transfers, the model makes %d", len(res.Event.Transfers), len(want.Transfers))

@@ -17,6 +17,7 @@ type Workload struct {
 	now    ledger.Time
 	books  []*site
 	past   []*ledger.Command // that may be repeated
+	wrote  []uint64          // versions that records have, or had
 	number int               // of commands
 }
 
@@ -63,6 +64,9 @@ func (w *Workload) Accounts(book ledger.BookID) []ledger.AccountID {
 // and transfers that it made. Without it they name none.
 func (w *Workload) Learn(book ledger.BookID, e *ledger.Event) {
 	s := w.books[book-1]
+	for i := range e.Records {
+		w.wrote = append(w.wrote, e.Records[i].Version)
+	}
 	for n := range e.Holds {
 		if e.Holds[n].Act == ledger.HoldPlaced {
 			s.holds = append(s.holds, e.HoldID(n))
@@ -324,7 +328,10 @@ func (w *Workload) record() ledger.RecordWrite {
 		Index: []ledger.IndexEntry{{Name: "n", Value: fmt.Sprint(w.rng.IntN(3))}}, Counters: []ledger.Counter{{Name: "c", Value: w.rng.Int64N(9) - 4}}}
 	switch w.rng.IntN(6) {
 	case 0:
-		op.Expect = w.rng.Uint64N(4)
+		op.Expect = 0
+		if n := len(w.wrote); n > 0 {
+			op.Expect = w.wrote[max(0, n-1-w.rng.IntN(6))]
+		}
 	case 1:
 		op.Delete = true
 	case 2:

@@ -1,11 +1,10 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -91,12 +90,12 @@ func (x *ids) fill() {
 		}
 		refs = refs[:0]
 	}
-	for it, err := range each(x.s.db, []byte{kID}, []byte{kID + 1}) {
+	for ref, err := range eachID(x.s.db) {
 		if err != nil {
 			x.s.options.Logger.Warn("the ids cannot be read; looking them up stays slow", "err", err)
 			return
 		}
-		if refs = append(refs, ledger.Ref(it.Key()[1:])); len(refs) == atOnce {
+		if refs = append(refs, ref); len(refs) == atOnce {
 			if add(); x.s.ctx.Err() != nil {
 				return
 			}
@@ -179,11 +178,11 @@ func (s *Store) CountIDs(ctx context.Context) (n uint64, err error) {
 	}
 	recent := s.ids.recent // nobody changes it now
 	n = uint64(len(recent))
-	for it, err := range each(s.db, []byte{kID}, []byte{kID + 1}) {
+	for ref, err := range eachID(s.db) {
 		if err != nil {
 			return 0, err
 		}
-		if _, both := recent[ledger.Ref(it.Key()[1:])]; !both {
+		if _, both := recent[ref]; !both {
 			n++
 		}
 		if n%100_000 == 0 && ctx.Err() != nil {
@@ -247,8 +246,9 @@ func (x *ids) written(err error) {
 	}
 }
 
-// write makes a table of ids and has Pebble take it in; then it notes how far
-// the tables go. That note may be lost: the ids are then read and written again.
+// write makes a table of ids and has Pebble take it in. How far the tables go
+// stands in the table itself, so that a copy of the store, which Pebble makes of
+// its tables first and of its log later, has both or neither.
 func (x *ids) write(of map[ledger.Ref]ledger.TransferAt, marks map[ledger.BookID]uint64) (err error) {
 	defer func() {
 		if r := recover(); r != nil { // Pebble cannot go on
@@ -256,33 +256,37 @@ func (x *ids) write(of map[ledger.Ref]ledger.TransferAt, marks map[ledger.BookID
 			err = x.s.err()
 		}
 	}()
-	refs := slices.SortedFunc(maps.Keys(of), func(a, b ledger.Ref) int { return bytes.Compare(a[:], b[:]) })
-	if len(refs) > 0 {
-		fs := x.s.options.FS
-		name := fs.PathJoin(x.s.dir, fmt.Sprintf("%s%x", idTables, refs[0]))
-		if err := x.writeTable(fs, name, refs, of); err != nil {
-			return err
-		}
-		if err := x.s.db.Ingest(context.Background(), []string{name}); err != nil {
-			return err
-		}
+	fs := x.s.options.FS
+	rows := make([]idTableRow, 0, len(of)+len(marks))
+	for ref, at := range of {
+		rows = append(rows, idTableRow{string(idKey(nil, ref)), appendID(nil, at)})
+	}
+	for book, seq := range marks {
+		rows = append(rows, idTableRow{string(idMarkKey(nil, book)), appendWatermark(nil, seq)})
+	}
+	slices.SortFunc(rows, func(a, b idTableRow) int { return strings.Compare(a.key, b.key) })
+	name := fs.PathJoin(x.s.dir, fmt.Sprintf("%s%x", idTables, rows[0].key))
+	if err := x.writeTable(fs, name, rows); err != nil {
+		return err
+	}
+	if err := x.s.db.Ingest(context.Background(), []string{name}); err != nil {
+		return err
 	}
 	x.filling.Lock()
-	for i := range refs {
-		x.tables.add(&refs[i])
+	defer x.filling.Unlock()
+	for ref := range of {
+		x.tables.add(&ref)
 	}
-	x.filling.Unlock()
-	b := x.s.db.NewBatch()
-	defer b.Close()
-	for book, seq := range marks {
-		if err := b.Set(idMarkKey(nil, book), appendWatermark(nil, seq), nil); err != nil {
-			return err
-		}
-	}
-	return x.s.commit(b, pebble.NoSync)
+	return nil
 }
 
-func (x *ids) writeTable(fs vfs.FS, name string, refs []ledger.Ref, of map[ledger.Ref]ledger.TransferAt) error {
+// idTableRow is a row of a table: an id, or how far a book is in the tables.
+type idTableRow struct {
+	key   string
+	value []byte
+}
+
+func (x *ids) writeTable(fs vfs.FS, name string, rows []idTableRow) error {
 	f, err := fs.Create(name, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
@@ -290,14 +294,27 @@ func (x *ids) writeTable(fs vfs.FS, name string, refs []ledger.Ref, of map[ledge
 	o := x.s.pebbleOptions()
 	o.EnsureDefaults()
 	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), o.MakeWriterOptions(0, x.s.db.TableFormat()))
-	var key, value []byte
-	for _, ref := range refs {
-		key, value = idKey(key[:0], ref), appendID(value[:0], of[ref])
-		if err := w.Set(key, value); err != nil {
+	for _, row := range rows {
+		if err := w.Set([]byte(row.key), row.value); err != nil {
 			return errors.Join(err, w.Close())
 		}
 	}
 	return w.Close()
+}
+
+// eachID yields the ids in tables.
+func eachID(r pebble.Reader) iter.Seq2[ledger.Ref, error] {
+	return func(yield func(ledger.Ref, error) bool) {
+		for it, err := range each(r, []byte{kID}, []byte{kID + 1}) {
+			if err != nil {
+				yield(ledger.Ref{}, err)
+				return
+			}
+			if key := it.Key()[1:]; len(key) == len(ledger.Ref{}) && !yield(ledger.Ref(key), nil) {
+				return
+			}
+		}
+	}
 }
 
 // idle returns a channel that is closed when no table is being written.

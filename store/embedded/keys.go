@@ -26,7 +26,7 @@ import (
 //
 //	derived from the journal by what keeps the ids (see ids)
 //	i ref16                                where an id was used
-//	I book4                                seq up to which the ids have a book
+//	i book4                                seq up to which the tables of ids have a book
 //
 //	derived
 //	s account16 seq8                       chunk of a statement, its first seq
@@ -49,7 +49,6 @@ const (
 	kEntry    = 'x'
 	kDeadline = 'd'
 	kID       = 'i'
-	kIDMark   = 'I'
 	kRefund   = 'f'
 	kText     = 't'
 	kHead     = '#'
@@ -86,7 +85,7 @@ func bookKey(dst []byte, kind byte, b ledger.BookID) []byte {
 }
 
 func headKey(dst []byte, b ledger.BookID) []byte      { return bookKey(dst, kHead, b) }
-func idMarkKey(dst []byte, b ledger.BookID) []byte    { return bookKey(dst, kIDMark, b) }
+func idMarkKey(dst []byte, b ledger.BookID) []byte    { return bookKey(dst, kID, b) }
 func watermarkKey(dst []byte, b ledger.BookID) []byte { return bookKey(dst, kWatermark, b) }
 
 func journalKey(dst []byte, b ledger.BookID, seq uint64) []byte {
