@@ -30,6 +30,10 @@ type FS struct {
 	vfs.FS
 	mem *vfs.MemFS
 
+	// changing is held by changes of directories, and by Crash alone: MemFS
+	// locks itself twice in Link, which a waiting CrashClone makes a deadlock.
+	changing sync.RWMutex
+
 	mu      sync.Mutex
 	n       int // operations so far
 	stopAt  int // 0: never
@@ -86,6 +90,8 @@ func (f *FS) Crash(seed uint64) *FS {
 	if seed != 0 {
 		percent = 1 + rng.IntN(99)
 	}
+	f.changing.Lock()
+	defer f.changing.Unlock()
 	return on(f.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng}))
 }
 
@@ -174,6 +180,8 @@ func (f *FS) do(change func() error) error {
 	if err := f.op(); err != nil {
 		return err
 	}
+	f.changing.RLock()
+	defer f.changing.RUnlock()
 	return change()
 }
 
