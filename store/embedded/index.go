@@ -213,19 +213,26 @@ func (ix *indexer) hurry() func() {
 
 // feed hands over what an Append has made durable.
 func (ix *indexer) feed(b *ledger.Batch) {
-	ix.update(func() {
-		for i := range b.Books {
-			be := &b.Books[i]
-			ix.fed += uint64(len(be.Events))
-			switch {
-			case ix.err != nil:
-			case ix.live:
-				ix.queue = append(ix.queue, fed{be.Head.Book, be.Head.Tenant, be.Events})
-			default:
-				ix.behind[be.Head.Book] = be.Head.Seq
-			}
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	had, lag := len(ix.queue), ix.fed-ix.folded
+	for i := range b.Books {
+		be := &b.Books[i]
+		ix.fed += uint64(len(be.Events))
+		switch {
+		case ix.err != nil:
+		case ix.live:
+			ix.queue = append(ix.queue, fed{be.Head.Book, be.Head.Tenant, be.Events})
+		default:
+			ix.behind[be.Head.Book] = be.Head.Seq
 		}
-	})
+	}
+	// The indexer waits for something to fold, and then for enough of it: to
+	// wake it for every Append in between would cost as much as the folding.
+	if had == 0 || lag < indexFlush && ix.fed-ix.folded >= indexFlush || !ix.live {
+		close(ix.changed)
+		ix.changed = make(chan struct{})
+	}
 }
 
 // take returns what is queued: at once if somebody waits for it, and otherwise
