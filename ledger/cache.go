@@ -76,28 +76,28 @@ func (c *cache[K, V]) pin(k K) *entry[V] {
 		if len(s.m) >= c.max {
 			s.evict()
 		}
-		e = new(entry[V])
+		e = new(entry[V]) // used when it is asked for again: most ids never are
 		s.m[k] = e
+	} else if !e.used.Load() {
+		e.used.Store(true)
 	}
 	e.pins.Add(1)
 	s.mu.Unlock()
-	if !e.used.Load() {
-		e.used.Store(true)
-	}
 	return e
 }
 
 func (e *entry[V]) unpin() { e.pins.Add(-1) }
 
-// evict makes room: a few entries, met in random order, that nobody has pinned
-// or used since it came by last.
+// evict makes room: up to two entries, met in random order, that nobody has
+// pinned or used since it came by last.
 func (s *shard[K, V]) evict() {
-	looked := 0
+	looked, gone := 0, 0
 	for k, e := range s.m {
 		if e.pins.Load() == 0 && !e.used.Swap(false) {
 			delete(s.m, k)
+			gone++
 		}
-		if looked++; looked == 8 {
+		if looked++; looked == 8 || gone == 2 {
 			return
 		}
 	}

@@ -93,7 +93,7 @@ func (p *pins[K, V]) add(c *cache[K, V], k K) *entry[V] {
 	if p.index != nil {
 		p.index[k] = len(p.keys) - 1
 	} else if len(p.keys) > 16 {
-		p.index = make(map[K]int, 64)
+		p.index = make(map[K]int, 1024)
 		for i, k := range p.keys {
 			p.index[k] = i
 		}
