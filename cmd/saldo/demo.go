@@ -55,7 +55,7 @@ func (a *app) demo(c *cobra.Command, check bool) (err error) {
 		level = cfg.LogLevel
 	}
 	log := a.logger(a.stderr, cfg.LogFormat, level)
-	a.limitMemory(cfg.Memory)
+	a.limitMemory(cfg.Memory, cfg.Cache)
 	f, err := listen(ctx, cfg)
 	if err != nil && cfg.from["listen"] == "default" {
 		taken := cfg.Listen
