@@ -181,7 +181,7 @@ func (d *decision) take(id string) (string, *Refusal) {
 		return "", refuse(IDTaken, "the id "+quote(id)+" was used before")
 	}
 	if d.ids == nil {
-		d.ids = make(map[Ref]bool)
+		d.ids = make(map[Ref]bool, len(d.c.Ops))
 	}
 	d.ids[ref] = true
 	return id, nil

@@ -26,6 +26,7 @@ type prepared struct {
 	holds    pins[Ref, Hold]
 	records  pins[RecordKey, Record]
 	ids      pins[Ref, used]
+	names    []string // of the ids, in the same order
 	refunds  pins[TransferAt, refunded]
 	pasts    map[string]*Past
 	keys     Keys // room for load
@@ -56,6 +57,11 @@ func (p *prepared) recycle() {
 	p.holds.reset()
 	p.records.reset()
 	p.ids.reset()
+	if cap(p.names) > 64 {
+		p.names = nil
+	}
+	clear(p.names)
+	p.names = p.names[:0]
 	p.refunds.reset()
 	preparedPool.Put(p)
 }
@@ -64,20 +70,39 @@ func (p *prepared) recycle() {
 type pins[K comparable, V any] struct {
 	keys    []K
 	entries []*entry[V]
-	index   map[K]int // once there are many
+	index   map[K]int // once there are many and they are asked for out of order
+	next    int       // where find looks first
 }
 
 func (p *pins[K, V]) find(k K) *entry[V] {
-	if p.index != nil {
-		if i, ok := p.index[k]; ok {
+	// What was added in order is asked for in order, mostly: by deciding, then by
+	// folding from the start.
+	for i := p.next; i < len(p.keys) && i < p.next+4; i++ {
+		if p.keys[i] == k {
+			p.next = i + 1
 			return p.entries[i]
+		}
+	}
+	if len(p.keys) > 0 && p.keys[0] == k {
+		p.next = 1
+		return p.entries[0]
+	}
+	if len(p.keys) <= 16 {
+		for i := range p.keys {
+			if p.keys[i] == k {
+				return p.entries[i]
+			}
 		}
 		return nil
 	}
-	for i := range p.keys {
-		if p.keys[i] == k {
-			return p.entries[i]
+	if p.index == nil {
+		p.index = make(map[K]int, 2*len(p.keys))
+		for i, k := range p.keys {
+			p.index[k] = i
 		}
+	}
+	if i, ok := p.index[k]; ok {
+		return p.entries[i]
 	}
 	return nil
 }
@@ -87,16 +112,16 @@ func (p *pins[K, V]) add(c *cache[K, V], k K) *entry[V] {
 	if e := p.find(k); e != nil {
 		return e
 	}
+	return p.push(c, k)
+}
+
+// push pins the entry of a key. One that is here already is pinned twice.
+func (p *pins[K, V]) push(c *cache[K, V], k K) *entry[V] {
 	e := c.pin(k)
 	p.keys = append(p.keys, k)
 	p.entries = append(p.entries, e)
 	if p.index != nil {
 		p.index[k] = len(p.keys) - 1
-	} else if len(p.keys) > 16 {
-		p.index = make(map[K]int, 1024)
-		for i, k := range p.keys {
-			p.index[k] = i
-		}
 	}
 	return e
 }
@@ -108,7 +133,7 @@ func (p *pins[K, V]) reset() {
 		return
 	}
 	clear(p.entries)
-	p.keys, p.entries, p.index = p.keys[:0], p.entries[:0], nil
+	p.keys, p.entries, p.index, p.next = p.keys[:0], p.entries[:0], nil, 0
 }
 
 func (p *pins[K, V]) unpin() {
@@ -157,6 +182,17 @@ func (l *Ledger) prepare(ctx context.Context, p *prepared) error {
 	return err
 }
 
+// refOf returns the Ref of an id, from where prepare has put it if the id is the
+// next that is asked for.
+func (p *prepared) refOf(id string) Ref {
+	for _, i := range [2]int{p.ids.next, 0} {
+		if i < len(p.names) && p.names[i] == id {
+			return p.ids.keys[i]
+		}
+	}
+	return RefOf(p.c.Tenant, id)
+}
+
 // plan pins what an operation names.
 func (l *Ledger) plan(p *prepared, op Op) {
 	account := func(id AccountID) {
@@ -166,7 +202,8 @@ func (l *Ledger) plan(p *prepared, op Op) {
 	}
 	own := func(id string) {
 		if id != "" && id != p.c.ID {
-			p.ids.add(l.ids, RefOf(p.c.Tenant, id))
+			p.ids.push(l.ids, RefOf(p.c.Tenant, id))
+			p.names = append(p.names, id)
 		}
 	}
 	hold := func(id string) { p.holds.add(l.holds, RefOf(p.c.Tenant, id)) }
@@ -515,7 +552,7 @@ func (r *round) AddRefunded(of *TransferAt, p *Posting) error {
 func (r *round) UseID(id string, at TransferAt) {
 	ref, e := r.p.ref, r.p.own
 	if id != r.p.c.ID {
-		ref = RefOf(r.p.c.Tenant, id)
+		ref = r.p.refOf(id)
 		e = r.p.ids.find(ref)
 	}
 	if e == nil {

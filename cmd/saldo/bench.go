@@ -81,6 +81,7 @@ Without --address it starts servers of its own, on temporary directories.`,
 		if o.Pairs < 1 || seconds <= 0 || o.Clients < 0 {
 			return usagef("--pairs and --seconds are above zero, --clients is not below")
 		}
+		a.limitMemory(320<<20, 64<<20) // as serve does: what runs in this process is a server's
 		o.For = time.Duration(seconds * float64(time.Second))
 		if a.to.address != "" {
 			s, err := a.asker()

@@ -2,6 +2,8 @@ package bench
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -98,7 +100,12 @@ func (e *engine) stop() (err error) {
 
 // command makes a command of n charges of accounts, under random ids.
 func (e *engine) command(rng *rand.Rand, n int) *ledger.Command {
-	id := func() string { return fmt.Sprintf("%016x-%016x", rng.Uint64(), rng.Uint64()) }
+	id := func() string {
+		var b [16]byte
+		binary.BigEndian.PutUint64(b[:], rng.Uint64())
+		binary.BigEndian.PutUint64(b[8:], rng.Uint64())
+		return hex.EncodeToString(b[:])
+	}
 	c := &ledger.Command{Tenant: e.tenant, Book: 1, ID: id(), Remember: true, Ops: make([]ledger.Op, n)}
 	for i := range c.Ops {
 		t := &ledger.Transfer{Kind: ledger.Charge, From: e.accounts[rng.IntN(len(e.accounts))], To: ledger.SystemID(1, 0, ledger.Revenue),

@@ -1,10 +1,12 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -257,16 +259,13 @@ func (x *ids) write(of map[ledger.Ref]ledger.TransferAt, marks map[ledger.BookID
 		}
 	}()
 	fs := x.s.options.FS
-	rows := make([]idTableRow, 0, len(of)+len(marks))
+	rows := make([]idRow, 0, len(of))
 	for ref, at := range of {
-		rows = append(rows, idTableRow{string(idKey(nil, ref)), appendID(nil, at)})
+		rows = append(rows, idRow{be.Uint64(ref[:8]), be.Uint64(ref[8:]), at})
 	}
-	for book, seq := range marks {
-		rows = append(rows, idTableRow{string(idMarkKey(nil, book)), appendWatermark(nil, seq)})
-	}
-	slices.SortFunc(rows, func(a, b idTableRow) int { return strings.Compare(a.key, b.key) })
-	name := fs.PathJoin(x.s.dir, fmt.Sprintf("%s%x", idTables, rows[0].key))
-	if err := x.writeTable(fs, name, rows); err != nil {
+	slices.SortFunc(rows, func(a, b idRow) int { return cmp.Or(cmp.Compare(a.high, b.high), cmp.Compare(a.low, b.low)) })
+	name := fs.PathJoin(x.s.dir, idTables+"new")
+	if err := x.writeTable(fs, name, rows, marks); err != nil {
 		return err
 	}
 	if err := x.s.db.Ingest(context.Background(), []string{name}); err != nil {
@@ -280,13 +279,15 @@ func (x *ids) write(of map[ledger.Ref]ledger.TransferAt, marks map[ledger.BookID
 	return nil
 }
 
-// idTableRow is a row of a table: an id, or how far a book is in the tables.
-type idTableRow struct {
-	key   string
-	value []byte
+// An idRow is an id and where it was used, so that sorting is quick.
+type idRow struct {
+	high, low uint64 // of the ref, big endian
+	at        ledger.TransferAt
 }
 
-func (x *ids) writeTable(fs vfs.FS, name string, rows []idTableRow) error {
+// writeTable writes ids, which are sorted, and between them, where they sort,
+// the marks of books.
+func (x *ids) writeTable(fs vfs.FS, name string, rows []idRow, marks map[ledger.BookID]uint64) error {
 	f, err := fs.Create(name, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
@@ -294,12 +295,31 @@ func (x *ids) writeTable(fs vfs.FS, name string, rows []idTableRow) error {
 	o := x.s.pebbleOptions()
 	o.EnsureDefaults()
 	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), o.MakeWriterOptions(0, x.s.db.TableFormat()))
-	for _, row := range rows {
-		if err := w.Set([]byte(row.key), row.value); err != nil {
-			return errors.Join(err, w.Close())
+	books := slices.Sorted(maps.Keys(marks))
+	var key, value []byte
+	set := func() {
+		if err == nil {
+			err = w.Set(key, value)
 		}
 	}
-	return w.Close()
+	mark := func() {
+		key, value = idMarkKey(key[:0], books[0]), appendWatermark(value[:0], marks[books[0]])
+		set()
+		books = books[1:]
+	}
+	for i := range rows {
+		r := &rows[i]
+		for len(books) > 0 && uint64(books[0])<<32 <= r.high { // a mark's key is shorter, so it comes first
+			mark()
+		}
+		key = be.AppendUint64(be.AppendUint64(append(key[:0], kID), r.high), r.low)
+		value = appendID(value[:0], r.at)
+		set()
+	}
+	for len(books) > 0 {
+		mark()
+	}
+	return errors.Join(err, w.Close())
 }
 
 // eachID yields the ids in tables.
