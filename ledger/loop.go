@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -42,6 +43,10 @@ func (l *Ledger) run(ctx context.Context) {
 	var cmds []*prepared
 	rest := time.Duration(0) // after a failure, so that what is due is not tried again at once
 	for {
+		// Who was answered just now is about to ask again, and who is reading a
+		// request is about to queue it: they go first, so that one sync serves
+		// them too. Where nobody can run, this takes no time.
+		runtime.Gosched()
 		cmds = l.queue.take(maxRound, cmds[:0])
 		if len(cmds) == 0 {
 			if l.queue.isClosed() {

@@ -49,7 +49,7 @@ func (a *app) statementCommand() *cobra.Command {
 			}
 			columns := []string{"created_at", "id", "kind", "amount", "posted", "unit", "counterparty"}
 			if a.output == "csv" {
-				columns = append(columns, "via", "category", "count", "usage_unit", "reason", "seq")
+				columns = append(columns, "via", "category", "count", "usage_unit", "of", "hold", "reason", "seq")
 			} else {
 				columns = append(columns, "reason")
 			}
@@ -84,6 +84,9 @@ func (a *app) eventsCommand() *cobra.Command {
 			}
 			if after != "" {
 				query.Set("after", after)
+			}
+			if follow && c.Flags().Changed("limit") {
+				return usagef("--limit does not go with --follow, which goes on until it is stopped")
 			}
 			if follow {
 				return a.follow(c.Context(), s, query)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"saldo/auth"
@@ -163,7 +164,7 @@ type Detail struct {
 func (e *Error) Error() string {
 	text := e.Code + ": " + e.Message
 	for i, d := range e.Details {
-		text += [...]string{": ", "; "}[min(i, 1)] + d.Field + " " + d.Reason
+		text += [...]string{": ", "; "}[min(i, 1)] + strings.TrimSpace(d.Field+" "+d.Reason)
 	}
 	return text
 }
