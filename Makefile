@@ -53,7 +53,7 @@ bench: ## benchmarks into dist/: make bench [BENCH=Post] [COUNT=6] [OLD=file to 
 build: ## one static binary, dist/saldo
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o dist/saldo ./cmd/saldo
 
-demo: build ## a server with sample accounts in every dialect
+demo: build ## a server with sample accounts
 	dist/saldo demo
 
 cover: ## how much of the code the tests reach: dist/cover.html
