@@ -1,4 +1,5 @@
-// Package dialect has what the dialects share: how what they answer is counted.
+// Package dialect has what the dialects share: the frame of a server that
+// answers whole replies, what a client half returns, and how answers are counted.
 //
 // What always holds: a label is looked up once, when a dialect is made, and its
 // values are a closed list, so that no request can add a series.

@@ -1,0 +1,254 @@
+package dialecttest
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+//go:embed clients
+var clients embed.FS
+
+// A Client is a program in another language that makes calls with a vendor's
+// own package, and says what that returned or raised.
+type Client struct {
+	t   testing.TB
+	in  io.Writer
+	out *bufio.Scanner
+}
+
+// An Answer is what a call of a [Client] came to: the value that it returned,
+// or the exception: its "type" (the name of its class), "message", and fields.
+type Answer struct {
+	Value json.RawMessage `json:"value"`
+	Error map[string]any  `json:"error"`
+}
+
+// Node runs a module of testdata, which imports answer from './answer.mjs',
+// with the packages of clients/package.json. They are installed when they are
+// not there. Env is settings for it, as NAME=VALUE.
+func Node(t testing.TB, script string, env ...string) *Client {
+	t.Helper()
+	home := once(t, &node, installNode)
+	dir, err := os.MkdirTemp(home, "run-") // below node_modules, where imports look for it
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	copied := copyScript(t, dir, script, "answer.mjs")
+	return start(t, exec.CommandContext(t.Context(), "node", copied), env)
+}
+
+// Python runs a script of testdata, which imports answer from answer, with
+// Debian's own Python and the packages python3-boto3, python3-twilio and
+// python3-grpcio.
+func Python(t testing.TB, script string, env ...string) *Client {
+	t.Helper()
+	python := once(t, &python, installPython)
+	return start(t, exec.CommandContext(t.Context(), python, "-B", copyScript(t, t.TempDir(), script, "answer.py")), env)
+}
+
+func copyScript(t testing.TB, dir, script, library string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", script))
+	must(t, err)
+	shared, err := clients.ReadFile("clients/" + library)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, library), shared, 0o600))
+	path := filepath.Join(dir, script)
+	must(t, os.WriteFile(path, text, 0o600))
+	return path
+}
+
+func start(t testing.TB, c *exec.Cmd, env []string) *Client {
+	t.Helper()
+	c.Env = append(os.Environ(), env...)
+	var failed strings.Builder
+	c.Stderr = &failed
+	in, err := c.StdinPipe()
+	must(t, err)
+	out, err := c.StdoutPipe()
+	must(t, err)
+	must(t, c.Start())
+	t.Cleanup(func() {
+		in.Close()
+		if err := c.Wait(); err != nil || failed.Len() > 0 && t.Failed() {
+			t.Errorf("%s: %v\n%s", filepath.Base(c.Path), err, failed.String())
+		}
+	})
+	scanner := bufio.NewScanner(out)
+	scanner.Buffer(nil, 1<<20)
+	return &Client{t, in, scanner}
+}
+
+// Call makes a call.
+func (c *Client) Call(call string, args ...any) *Answer {
+	c.t.Helper()
+	if args == nil {
+		args = []any{}
+	}
+	line, err := json.Marshal(map[string]any{"call": call, "args": args})
+	must(c.t, err)
+	_, err = fmt.Fprintf(c.in, "%s\n", line)
+	must(c.t, err)
+	if !c.out.Scan() {
+		c.t.Fatalf("%s: the client ended: %v", call, c.out.Err())
+	}
+	a := new(Answer)
+	if err := json.Unmarshal(c.out.Bytes(), a); err != nil {
+		c.t.Fatalf("%s: %v in %q", call, err, c.out.Bytes())
+	}
+	return a
+}
+
+// Returns makes a call that returns a value, into out.
+func (c *Client) Returns(out any, call string, args ...any) {
+	c.t.Helper()
+	a := c.Call(call, args...)
+	if a.Error != nil {
+		c.t.Fatalf("%s raised %v", call, a.Error)
+	}
+	must(c.t, json.Unmarshal(a.Value, out))
+}
+
+// Raises makes a call that raises an exception with the fields of want.
+func (c *Client) Raises(want map[string]any, call string, args ...any) {
+	c.t.Helper()
+	a := c.Call(call, args...)
+	if a.Error == nil {
+		c.t.Errorf("%s returned %s, want it to raise %v", call, a.Value, want)
+		return
+	}
+	for field, value := range want {
+		if fmt.Sprint(a.Error[field]) != fmt.Sprint(value) {
+			c.t.Errorf("%s raised %v, want %s %v", call, a.Error, field, value)
+		}
+	}
+}
+
+// A setup is done once in a process.
+type setup struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+var node, python setup
+
+// once sets up what a test needs beyond Go. Where that cannot be, the test is
+// skipped, or fails under CI.
+func once(t testing.TB, s *setup, install func() (string, error)) string {
+	t.Helper()
+	s.once.Do(func() { s.path, s.err = install() })
+	if s.err != nil && os.Getenv("CI") == "true" {
+		t.Fatal(s.err)
+	}
+	if s.err != nil {
+		t.Skip(s.err)
+	}
+	return s.path
+}
+
+// locked calls do while no other process is setting up.
+func locked(do func(home string) error) error {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	home := filepath.Join(cache, "saldo-tests")
+	if err := os.MkdirAll(home, 0o755); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(filepath.Join(home, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
+	return do(home)
+}
+
+func run(dir, name string, args ...string) error {
+	fmt.Fprintf(os.Stderr, "tests need %s %s: this takes a while, once\n", name, strings.Join(args, " "))
+	c := exec.Command(name, args...)
+	c.Dir = dir
+	c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// installNode returns a folder whose node_modules has the packages.
+func installNode() (dir string, err error) {
+	for _, program := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return "", errors.New("the tests with vendors' JavaScript packages need Node.js 20 or later with npm: install it")
+		}
+	}
+	wanted, err := clients.ReadFile("clients/package.json")
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(wanted)
+	err = locked(func(home string) error {
+		dir = filepath.Join(home, "node-"+hex.EncodeToString(sum[:6]))
+		if _, err := os.Stat(filepath.Join(dir, "done")); err == nil {
+			return nil
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "package.json"), wanted, 0o644); err != nil {
+			return err
+		}
+		if err := run(dir, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--legacy-peer-deps", "--no-package-lock"); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, "done"), []byte(time.Now().UTC().Format(time.RFC3339)+"\n"), 0o644)
+	})
+	return dir, err
+}
+
+// pythonPackages are Debian's, which belong to its own Python.
+var pythonPackages = []string{"python3-boto3", "python3-twilio", "python3-grpcio", "python3-requests"}
+
+func installPython() (string, error) {
+	const python = "/usr/bin/python3"
+	works := func() error { return exec.Command(python, "-c", "import boto3, twilio, grpc, requests").Run() }
+	if works() == nil {
+		return python, nil
+	}
+	return python, locked(func(home string) error {
+		if works() == nil {
+			return nil
+		}
+		const advice = "the tests with vendors' Python packages need Debian's %s: install them"
+		if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
+			return fmt.Errorf(advice, strings.Join(pythonPackages, ", "))
+		}
+		install := append([]string{"install", "-y", "--no-install-recommends"}, pythonPackages...)
+		if err := run(home, "apt-get", install...); err != nil { // perhaps the lists are old
+			if err := errors.Join(run(home, "apt-get", "update"), run(home, "apt-get", install...)); err != nil {
+				return err
+			}
+		}
+		if err := works(); err != nil {
+			return fmt.Errorf(advice+" (%w)", strings.Join(pythonPackages, ", "), err)
+		}
+		return nil
+	})
+}
