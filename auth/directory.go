@@ -63,8 +63,8 @@ func (a *Auth) Map(ctx context.Context, actor uint64, id string, e Entry) (bool,
 		index := []ledger.IndexEntry{{Name: indexTenant, Value: numberKey(uint64(e.Tenant))}}
 		if !e.Account.IsZero() {
 			row.Account = e.Account.String()
-			index = append(index, ledger.IndexEntry{Name: indexAccount, Value: row.Account})
 		}
+		index = append(index, ledger.IndexEntry{Name: indexAccount, Value: e.holder()})
 		return []ledger.RecordWrite{{Kind: kindDirectory, Key: key, Data: encodeRow(row), Index: index}}, nil, nil
 	})
 	return replayed, err
@@ -86,9 +86,19 @@ func (a *Auth) others(ctx context.Context, e *Entry) error {
 	}
 	switch _, err := a.l.Account(ctx, own); ledger.CodeOf(err) {
 	case ledger.NotFound:
-		return nil
 	case ledger.OK:
 		return ledger.Errorf(ledger.Exists, "the %s id %q is another account's own", e.Dialect, e.External)
+	default:
+		return err
+	}
+	switch t, err := a.l.TenantByID(ctx, own); ledger.CodeOf(err) {
+	case ledger.NotFound:
+		return nil
+	case ledger.OK:
+		if t.Number == e.Tenant && e.Account.IsZero() {
+			return nil
+		}
+		return ledger.Errorf(ledger.Exists, "the %s id %q is a tenant's own", e.Dialect, e.External)
 	default:
 		return err
 	}
@@ -145,10 +155,28 @@ func (a *Auth) entry(ctx context.Context, dialect, external string) (Entry, *led
 	return e, r, err
 }
 
+// holder is what the index by account has for an entry.
+func (e *Entry) holder() string {
+	if e.Account.IsZero() {
+		return "tenant " + numberKey(uint64(e.Tenant))
+	}
+	return e.Account.String()
+}
+
 // Externals returns what other systems call an account.
 func (a *Auth) Externals(ctx context.Context, account ledger.AccountID) ([]Entry, error) {
+	return a.entries(ctx, &Entry{Account: account})
+}
+
+// TenantExternals returns what other systems call a tenant itself.
+func (a *Auth) TenantExternals(ctx context.Context, tenant ledger.TenantID) ([]Entry, error) {
+	return a.entries(ctx, &Entry{Tenant: tenant})
+}
+
+// entries returns the entries with the account, or the tenant, of an entry.
+func (a *Auth) entries(ctx context.Context, of *Entry) ([]Entry, error) {
 	var entries []Entry
-	q := ledger.Query{List: ledger.ListRecords, Kind: kindDirectory, Index: indexAccount, Value: account.String()}
+	q := ledger.Query{List: ledger.ListRecords, Kind: kindDirectory, Index: indexAccount, Value: of.holder()}
 	for row, err := range a.l.Scan(ctx, q) {
 		if err != nil {
 			return nil, err

@@ -46,6 +46,11 @@ func TestDirectory(t *testing.T) {
 	if all, err := b.Externals(ctx, b.top); err != nil || len(all) != 2 || !slices.Contains(all, sid) || !slices.Contains(all, user) {
 		t.Errorf("%+v, %v", all, err)
 	}
+	_, err = b.Map(ctx, 0, "", Entry{Dialect: Frontier, External: other.ID.String(), Tenant: b.tenant})
+	wantCode(t, "another tenant's own id", err, ledger.Exists)
+	if all, err := b.TenantExternals(ctx, b.tenant); err != nil || len(all) != 1 || all[0] != org {
+		t.Errorf("%+v, %v", all, err)
+	}
 	// The account's auth token has the SID that it was brought along with.
 	made := b.issue(t, Spec{Dialect: Twilio, Root: b.top, Scopes: Read})
 	if made.Credential.ID != sid.External {

@@ -24,7 +24,10 @@ func (a *app) accountCommand() *cobra.Command {
 		a.statusCommand("freeze", "frozen", "No new charges and holds; top-ups, refunds and open holds go on"),
 		a.statusCommand("unfreeze", "open", "Open a frozen account again"),
 		a.statusCommand("close", "closed", "Close an account: it needs a zero balance, no open holds, closed sub-accounts"),
-		a.aliasCommand())
+		a.aliasCommand("an account", "  saldo account alias add ann gateway360 ann_user", func(ctx context.Context, s *asker, word string) (string, error) {
+			id, err := s.account(ctx, word)
+			return "/v1/accounts/" + url.PathEscape(id), err
+		}))
 	return c
 }
 
@@ -198,101 +201,36 @@ func (a *app) statusCommand(name, status, short string) *cobra.Command {
 	}, accountDetails...)
 }
 
-// aliasCommand is saldo account alias: what other systems call an account.
-func (a *app) aliasCommand() *cobra.Command {
-	c := &cobra.Command{Use: "alias", Short: "What other systems call an account"}
-	columns := []string{"dialect", "external", "account"}
-	c.AddCommand(&cobra.Command{
-		Use: "list ACCOUNT", Short: "List an account's other names", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.asker()
-			if err != nil {
-				return err
-			}
-			id, err := s.account(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			data, err := s.get(c.Context(), "/v1/accounts/"+url.PathEscape(id)+"/aliases", nil)
-			if err != nil {
-				return err
-			}
-			return a.showItems(data, columns...)
-		},
-	}, &cobra.Command{
-		Use: "add ACCOUNT DIALECT EXTERNAL", Short: "Let a dialect's id mean this account", Args: cobra.ExactArgs(3),
-		Example: "  saldo account alias add ann gateway360 ann_user",
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.asker()
-			if err != nil {
-				return err
-			}
-			id, err := s.account(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			data, err := s.call(c.Context(), http.MethodPost, "/v1/accounts/"+url.PathEscape(id)+"/aliases", object{"dialect": args[1], "external": args[2]})
-			if err != nil {
-				return err
-			}
-			return a.show(data, columns...)
-		},
-	}, &cobra.Command{
-		Use: "remove ACCOUNT DIALECT EXTERNAL", Short: "Let it mean this account no more", Args: cobra.ExactArgs(3),
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.asker()
-			if err != nil {
-				return err
-			}
-			id, err := s.account(c.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			data, err := s.call(c.Context(), http.MethodDelete, fmt.Sprintf("/v1/accounts/%s/aliases/%s/%s",
-				url.PathEscape(id), url.PathEscape(args[1]), url.PathEscape(args[2])), nil)
-			if err != nil {
-				return err
-			}
-			return a.show(data, columns...)
-		},
-	})
+// aliasCommand is saldo account alias and saldo tenant alias: what other systems
+// call it. Path returns the path of what a word names.
+func (a *app) aliasCommand(noun, example string, path func(ctx context.Context, s *asker, word string) (string, error)) *cobra.Command {
+	c := &cobra.Command{Use: "alias", Short: "What other systems call " + noun}
+	of := strings.ToUpper(noun[strings.IndexByte(noun, ' ')+1:])
+	columns := []string{"dialect", "external", "account", "tenant"}
+	c.AddCommand(
+		a.simple(&cobra.Command{Use: "list " + of, Short: "List its other names"}, cobra.ExactArgs(1),
+			func(ctx context.Context, s *asker, args []string) (json.RawMessage, error) {
+				at, err := path(ctx, s, args[0])
+				if err != nil {
+					return nil, err
+				}
+				return s.get(ctx, at+"/aliases", nil)
+			}, a.paged(columns...)),
+		a.simple(&cobra.Command{Use: "add " + of + " DIALECT EXTERNAL", Short: "Let a dialect's id mean this", Example: example}, cobra.ExactArgs(3),
+			func(ctx context.Context, s *asker, args []string) (json.RawMessage, error) {
+				at, err := path(ctx, s, args[0])
+				if err != nil {
+					return nil, err
+				}
+				return s.call(ctx, http.MethodPost, at+"/aliases", object{"dialect": args[1], "external": args[2]})
+			}, a.shown(columns...)),
+		a.simple(&cobra.Command{Use: "remove " + of + " DIALECT EXTERNAL", Short: "Let it mean this no more"}, cobra.ExactArgs(3),
+			func(ctx context.Context, s *asker, args []string) (json.RawMessage, error) {
+				at, err := path(ctx, s, args[0])
+				if err != nil {
+					return nil, err
+				}
+				return s.call(ctx, http.MethodDelete, at+"/aliases/"+url.PathEscape(args[1])+"/"+url.PathEscape(args[2]), nil)
+			}, a.shown(columns...)))
 	return c
-}
-
-// showItems prints the items of a list that comes in one page.
-func (a *app) showItems(data json.RawMessage, columns ...string) error {
-	var page struct {
-		Items []json.RawMessage `json:"items"`
-	}
-	if err := json.Unmarshal(data, &page); err != nil {
-		return err
-	}
-	if page.Items == nil {
-		page.Items = []json.RawMessage{}
-	}
-	list, err := json.Marshal(page.Items)
-	if err != nil {
-		return err
-	}
-	return a.showList(json.RawMessage(list), columns...)
-}
-
-// eraseCommand is saldo erase.
-func (a *app) eraseCommand() *cobra.Command {
-	var yes bool
-	c := &cobra.Command{Use: "erase ACCOUNT", Short: "Remove a person: names, reasons and metadata of an account; the figures stay",
-		Long: `Remove all free text of an account: its name and metadata, and the reasons and
-metadata of everything that touched it. Amounts stay, and the journal still
-proves itself. Backups that were made before still have the text.`,
-		Example: "  saldo erase ann --yes"}
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	return a.onAccount(c, func(ctx context.Context, s *asker, path string) (json.RawMessage, error) {
-		if !yes && !isTerminal(a.stdin) {
-			return nil, usagef("this cannot be undone: say --yes")
-		}
-		if err := a.confirm(yes, "Erase every name and text of %s? This cannot be undone.", strings.TrimPrefix(path, "/v1/accounts/")); err != nil {
-			return nil, err
-		}
-		return s.call(ctx, http.MethodPost, path+"/erase", object{})
-	}, accountDetails...)
 }

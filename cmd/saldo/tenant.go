@@ -56,7 +56,11 @@ func (a *app) tenantCommand() *cobra.Command {
 		a.simple(&cobra.Command{Use: "list", Short: "List the tenants"}, cobra.NoArgs,
 			func(ctx context.Context, s *asker, _ []string) (json.RawMessage, error) {
 				return s.list(ctx, "/v1/tenants", nil, 0)
-			}, a.listed(columns...)))
+			}, a.listed(columns...)),
+		a.aliasCommand("a tenant", "  saldo tenant alias add acme frontier 4eef0ae7-3f73-4886-aeb3-c59f4bca67a4",
+			func(_ context.Context, _ *asker, word string) (string, error) {
+				return "/v1/tenants/" + url.PathEscape(word), nil
+			}))
 	return c
 }
 

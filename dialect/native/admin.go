@@ -169,15 +169,21 @@ func (s *server) readTenant(q *request) (reply, error) {
 	if err := q.ask(); err != nil {
 		return reply{}, err
 	}
-	t, err := s.ledger.Tenant(q.ctx, q.params[0])
-	if !q.cred.Everything && (ledger.CodeOf(err) == ledger.NotFound || err == nil && q.cred.Tenant != t.Number) {
-		err = refuse(CodeNotFound, "")
-	}
+	t, err := q.pathTenant()
 	if err != nil {
 		return reply{}, err
 	}
 	q.writeTenant(&t)
 	return reply{}, nil
+}
+
+// pathTenant returns the tenant that the path names, if the credential is of it.
+func (q *request) pathTenant() (ledger.Tenant, error) {
+	t, err := q.s.ledger.Tenant(q.ctx, q.params[0])
+	if !q.cred.Everything && (ledger.CodeOf(err) == ledger.NotFound || err == nil && q.cred.Tenant != t.Number) {
+		err = refuse(CodeNotFound, "")
+	}
+	return t, err
 }
 
 func (q *request) writeBook(b *ledger.Book) error {

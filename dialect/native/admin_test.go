@@ -54,6 +54,16 @@ func TestAdministration(t *testing.T) {
 	}
 	w.must("DELETE", alias+"/gateway360/user%2F1", "", acme...)
 	w.refused(404, "NOT_FOUND", "DELETE", alias+"/gateway360/user%2F1", "", acme...)
+
+	// A tenant has other names too: what Frontier's clients call an organization.
+	w.must("POST", "/v1/tenants/acme/aliases", `{"dialect":"frontier","external":"acme-org"}`)
+	w.refused(409, "ALREADY_EXISTS", "POST", "/v1/tenants/main/aliases", `{"dialect":"frontier","external":"acme-org"}`)
+	if got := w.must("GET", "/v1/tenants/acme/aliases", "").Data["items"].([]any); len(got) != 1 || got[0].(map[string]any)["tenant"] != "acme" {
+		t.Errorf("a tenant's aliases: %v", got)
+	}
+	w.refused(404, "NOT_FOUND", "DELETE", "/v1/tenants/main/aliases/frontier/acme-org", "")
+	w.must("DELETE", "/v1/tenants/acme/aliases/frontier/acme-org", "")
+	w.refused(404, "NOT_FOUND", "GET", "/v1/tenants/nobody/aliases", "")
 }
 
 func TestCredentials(t *testing.T) {

@@ -5,26 +5,67 @@ import (
 	"saldo/ledger"
 )
 
-func (q *request) writeAlias(e *auth.Entry, a *ledger.Account) {
+// A holder is what has other names: an account, or the whole tenant.
+type holder struct {
+	account *ledger.Account // nil: the tenant
+	tenant  ledger.Tenant
+	created ledger.Time
+}
+
+// holder returns what the path names: /v1/accounts/{id}/… or /v1/tenants/{id}/….
+func (q *request) holder() (h holder, err error) {
+	if q.URL.Path[:len("/v1/t")] != "/v1/t" {
+		if h.account, err = q.pathAccount(); err == nil {
+			h.created = h.account.Created
+		}
+		return h, err
+	}
+	if h.tenant, err = q.pathTenant(); err != nil {
+		return h, err
+	}
+	h.created, q.tenant = h.tenant.Created, h.tenant.Number
+	return h, q.wholeTenant()
+}
+
+// entry returns what an external id means that means the holder.
+func (h *holder) entry(q *request, dialect, external string) auth.Entry {
+	e := auth.Entry{Dialect: dialect, External: external, Tenant: q.tenant}
+	if h.account != nil {
+		e.Account = h.account.ID
+	}
+	return e
+}
+
+func (q *request) writeAlias(e *auth.Entry, h *holder) {
 	q.b = append(q.b, '{')
 	q.string("id", e.Dialect+"/"+e.External)
-	q.time("created_at", a.Created)
-	q.writer.account("account", a.ID)
+	q.time("created_at", h.created)
+	if h.account != nil {
+		q.writer.account("account", h.account.ID)
+	} else {
+		q.string("tenant", h.tenant.Name)
+	}
 	q.string("dialect", e.Dialect)
 	q.string("external", e.External)
 	q.close()
 }
 
-// listAliases serves GET /v1/accounts/{id}/aliases: what other systems call it.
+// listAliases serves GET /v1/accounts/{id}/aliases and /v1/tenants/{id}/aliases:
+// what other systems call it.
 func (s *server) listAliases(q *request) (reply, error) {
 	if err := q.ask(); err != nil {
 		return reply{}, err
 	}
-	a, err := q.pathAccount()
+	h, err := q.holder()
 	if err != nil {
 		return reply{}, err
 	}
-	entries, err := s.auth.Externals(q.ctx, a.ID)
+	var entries []auth.Entry
+	if h.account != nil {
+		entries, err = s.auth.Externals(q.ctx, h.account.ID)
+	} else {
+		entries, err = s.auth.TenantExternals(q.ctx, q.tenant)
+	}
 	if err != nil {
 		return reply{}, err
 	}
@@ -32,16 +73,16 @@ func (s *server) listAliases(q *request) (reply, error) {
 	q.openList("items")
 	for i := range entries {
 		q.b = comma(q.b)
-		q.writeAlias(&entries[i], a)
+		q.writeAlias(&entries[i], &h)
 	}
 	q.closeList()
 	q.close()
 	return reply{}, nil
 }
 
-// createAlias serves POST /v1/accounts/{id}/aliases.
+// createAlias serves POST to the same.
 func (s *server) createAlias(q *request) (reply, error) {
-	a, err := q.pathAccount()
+	h, err := q.holder()
 	if err != nil {
 		return reply{}, err
 	}
@@ -54,21 +95,21 @@ func (s *server) createAlias(q *request) (reply, error) {
 		return reply{}, invalid("dialect", "is missing")
 	case b.external == "":
 		return reply{}, invalid("external", "is missing")
-	case a.ID.IsSystem():
+	case h.account != nil && h.account.ID.IsSystem():
 		return reply{}, refuse(CodeValidation, "A system account has no other names")
 	}
-	e := auth.Entry{Dialect: b.dialect, External: b.external, Account: a.ID, Tenant: q.tenant}
+	e := h.entry(q, b.dialect, b.external)
 	replayed, err := s.auth.Map(q.ctx, q.cred.Number, id, e)
 	if err != nil {
 		return reply{}, err
 	}
-	q.writeAlias(&e, a)
+	q.writeAlias(&e, &h)
 	return reply{status: 201, replayed: replayed}, nil
 }
 
-// deleteAlias serves DELETE /v1/accounts/{id}/aliases/{dialect}/{external}.
+// deleteAlias serves DELETE of the same with /{dialect}/{external}.
 func (s *server) deleteAlias(q *request) (reply, error) {
-	a, err := q.pathAccount()
+	h, err := q.holder()
 	if err != nil {
 		return reply{}, err
 	}
@@ -76,18 +117,18 @@ func (s *server) deleteAlias(q *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	e, err := s.auth.Resolve(q.ctx, q.params[1], q.params[2])
+	want := h.entry(q, q.params[1], q.params[2]) // as it was asked, also by the repeat of what took it away
+	e, err := s.auth.Resolve(q.ctx, want.Dialect, want.External)
 	switch {
-	case err == nil && e.Account != a.ID:
+	case err == nil && (e.Account != want.Account || e.Tenant != want.Tenant):
 		return reply{}, refuse(CodeNotFound, "")
 	case err != nil && ledger.CodeOf(err) != ledger.NotFound:
 		return reply{}, err
 	}
-	e = auth.Entry{Dialect: q.params[1], External: q.params[2]} // as it was asked, also by the repeat of what took it away
-	replayed, err := s.auth.Unmap(q.ctx, q.cred.Number, id, q.tenant, e.Dialect, e.External)
+	replayed, err := s.auth.Unmap(q.ctx, q.cred.Number, id, q.tenant, want.Dialect, want.External)
 	if err != nil {
 		return reply{}, err
 	}
-	q.writeAlias(&e, a)
+	q.writeAlias(&want, &h)
 	return reply{replayed: replayed}, nil
 }
