@@ -1,0 +1,136 @@
+package twilio
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"saldo/auth"
+	"saldo/ledger"
+)
+
+// errNoAccount says that there is no account with a SID.
+var errNoAccount = ledger.Errorf(ledger.NotFound, "no account has this SID")
+
+// account returns the account in the path, as it is now, if the request has a
+// credential with a scope that opens it. Its SID is q.sid from then on: as it
+// was brought along, or AC and the digits of its id in lower case.
+func (q *request) account(scope auth.Scope) (ledger.Balance, error) {
+	ctx := q.Context()
+	cred, err := q.credential(ctx)
+	if err != nil {
+		return ledger.Balance{}, err
+	}
+	b, missing := q.resolve(ctx, cred)
+	if missing != nil && ledger.CodeOf(missing) != ledger.NotFound {
+		return b, missing
+	}
+	if missing == nil && !q.opens(ctx, cred, b.Account) {
+		// For a credential of another tenant there is no such account; within the
+		// tenant it may be one that others are told about.
+		if cred.Tenant == b.Account.Tenant {
+			return b, &faults[wrongSecret]
+		}
+		missing = errNoAccount
+	}
+	if err := q.active(ctx, cred, b.Account); err != nil {
+		return b, err
+	}
+	if err := cred.May(scope); err != nil {
+		return b, err
+	}
+	if missing != nil {
+		return b, missing
+	}
+	q.fly(b.Account.ID)
+	return b, nil
+}
+
+// credential returns the one that the request is made with.
+func (q *request) credential(ctx context.Context) (*auth.Credential, error) {
+	user, secret, ok := q.BasicAuth()
+	switch {
+	case q.Request.Header["Authorization"] == nil, ok && user == "" && secret == "":
+		return nil, &faults[noCredentials]
+	case !ok: // not Basic, or not readable
+		return nil, &faults[wrongSecret]
+	}
+	return q.s.auth.Check(ctx, auth.Twilio, user, secret, q.From())
+}
+
+// resolve returns the account that the SID in the path means: the one whose id
+// it spells if the credential opens that, else the one that was brought along
+// under it. So nobody takes a SID from who brought it by giving an account its
+// digits.
+func (q *request) resolve(ctx context.Context, cred *auth.Credential) (ledger.Balance, error) {
+	id, ok := parseSID(q.sid)
+	if !ok || id.IsSystem() {
+		return ledger.Balance{}, errNoAccount
+	}
+	own, err := q.s.ledger.Balance(ctx, id)
+	switch {
+	case err == nil && q.opens(ctx, cred, own.Account):
+		if digits := strings.ToLower(q.sid[2:]); digits != q.sid[2:] {
+			q.sid = "AC" + digits
+		}
+		return own, nil
+	case err != nil && ledger.CodeOf(err) != ledger.NotFound:
+		return own, err
+	}
+	e, missing := q.s.auth.Resolve(ctx, auth.Twilio, q.sid)
+	switch {
+	case missing == nil && !e.Account.IsZero():
+		q.sid = e.External
+		return q.s.ledger.Balance(ctx, e.Account)
+	case missing != nil && ledger.CodeOf(missing) != ledger.NotFound:
+		return own, missing
+	}
+	return own, err
+}
+
+// opens reports whether a credential opens an account: an account's token its
+// sub-accounts too, an API key its own account alone.
+func (q *request) opens(ctx context.Context, cred *auth.Credential, a *ledger.Account) bool {
+	if cred.Dialect == auth.Twilio && strings.HasPrefix(cred.ID, "SK") {
+		return a.ID == cred.Root
+	}
+	return q.s.auth.Opens(ctx, cred, a)
+}
+
+// active refuses a caller whose own account is suspended or closed, as the
+// vendor does: its credentials are not taken. A is the account in the path,
+// if there is one.
+func (q *request) active(ctx context.Context, cred *auth.Credential, a *ledger.Account) (err error) {
+	if cred.Root.IsZero() {
+		return nil // the tenant, or the operator
+	}
+	if a == nil || a.ID != cred.Root {
+		if a, err = q.s.ledger.Account(ctx, cred.Root); err != nil {
+			return err
+		}
+	}
+	status, err := q.s.ledger.Status(ctx, a)
+	if err == nil && status != ledger.StatusOpen {
+		err = &faults[wrongSecret]
+	}
+	return err
+}
+
+// fly counts the request with those of an account that are being answered, and
+// says how many there are.
+func (q *request) fly(id ledger.AccountID) {
+	q.flying = id
+	n := q.s.flights.enter(id)
+	if n < len(counts) {
+		q.Header()["Twilio-Concurrent-Requests"] = counts[n]
+	} else {
+		q.Header()["Twilio-Concurrent-Requests"] = []string{strconv.Itoa(n)}
+	}
+}
+
+// land ends what fly began.
+func (q *request) land() {
+	if !q.flying.IsZero() {
+		q.s.flights.leave(q.flying)
+	}
+}
