@@ -47,7 +47,7 @@ func Node(t testing.TB, script string, env ...string) *Client {
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	copied := copyScript(t, dir, script, "answer.mjs")
-	return start(t, exec.CommandContext(t.Context(), "node", copied), env)
+	return start(t, exec.Command("node", copied), env)
 }
 
 // Python runs a script of testdata, which imports answer from answer, with
@@ -56,7 +56,7 @@ func Node(t testing.TB, script string, env ...string) *Client {
 func Python(t testing.TB, script string, env ...string) *Client {
 	t.Helper()
 	python := once(t, &python, installPython)
-	return start(t, exec.CommandContext(t.Context(), python, "-B", copyScript(t, t.TempDir(), script, "answer.py")), env)
+	return start(t, exec.Command(python, "-B", copyScript(t, t.TempDir(), script, "answer.py")), env)
 }
 
 func copyScript(t testing.TB, dir, script, library string) string {
@@ -81,8 +81,10 @@ func start(t testing.TB, c *exec.Cmd, env []string) *Client {
 	out, err := c.StdoutPipe()
 	must(t, err)
 	must(t, c.Start())
-	t.Cleanup(func() {
+	t.Cleanup(func() { // the context of a test has ended by now
 		in.Close()
+		late := time.AfterFunc(10*time.Second, func() { c.Process.Kill() })
+		defer late.Stop()
 		if err := c.Wait(); err != nil || failed.Len() > 0 && t.Failed() {
 			t.Errorf("%s: %v\n%s", filepath.Base(c.Path), err, failed.String())
 		}
