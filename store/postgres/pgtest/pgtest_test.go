@@ -1,0 +1,37 @@
+package pgtest
+
+import (
+	"testing"
+)
+
+func TestMain(m *testing.M) { Main(m) }
+
+// TestServer ends a server in every way and wants what it was told to be there
+// when it is started again.
+func TestServer(t *testing.T) {
+	s := Need(t, Options{})
+	if err := s.Exec("postgres", "CREATE TABLE kept (n int)"); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []func() error{s.Stop, s.Kill} {
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Exec("postgres", "SELECT 1"); err == nil {
+			t.Fatal("it answers after its end")
+		}
+		if err := s.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Exec("postgres", "INSERT INTO kept VALUES (1)"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestDatabases wants a database for each test, with nothing in it.
+func TestDatabases(t *testing.T) {
+	if a, b := New(t), New(t); a == b {
+		t.Errorf("twice the same database: %s", a)
+	}
+}
