@@ -1,6 +1,7 @@
 package twilio
 
 import (
+	"strings"
 	"time"
 
 	"saldo/ledger"
@@ -17,6 +18,12 @@ func FaultOf(code ledger.Code) (status, vendor int) {
 func Fault(i int, extension, path string) []byte {
 	_, form := cutForm(extension)
 	return faults[i].append(nil, form, path)
+}
+
+// FaultAt returns a fault of the table, with its message about a path.
+func FaultAt(i int, path string) (status, code int, message string) {
+	f := &faults[i]
+	return f.status, f.code, strings.Replace(f.message, "%s", path, 1)
 }
 
 // Faults is how many there are.

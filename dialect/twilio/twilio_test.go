@@ -48,7 +48,7 @@ func lower(w *dialecttest.World, account ledger.AccountID, limit string) {
 	}
 }
 
-func client(url string, account ledger.AccountID, c auth.Issued) *twilio.Client {
+func reader(url string, account ledger.AccountID, c auth.Issued) *twilio.Client {
 	return &twilio.Client{URL: url, AccountSID: sid(account), User: c.Credential.ID, Secret: c.Secret}
 }
 
@@ -61,15 +61,15 @@ func TestSuite(t *testing.T) {
 			{Has: "100000000000000000000.1", Shown: "100000000000000000000.10"},
 		},
 		Reader: func(w *dialecttest.World, url string, account ledger.AccountID) dialect.Reader {
-			return client(url, account, token(w, account, true))
+			return reader(url, account, token(w, account, true))
 		},
 		Wrong: func(w *dialecttest.World, url string, account ledger.AccountID) dialect.Reader {
-			c := client(url, account, token(w, account, true))
+			c := reader(url, account, token(w, account, true))
 			c.Secret = "00000000000000000000000000000000"
 			return c
 		},
 		Unknown: func(w *dialecttest.World, url string, account ledger.AccountID) dialect.Reader {
-			c := client(url, account, token(w, account, true))
+			c := reader(url, account, token(w, account, true))
 			c.AccountSID = "AC00112233445566778899aabbccddeeff"
 			return c
 		},
