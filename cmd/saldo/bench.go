@@ -61,7 +61,9 @@ measured in turns with it:
   batch       commands of 1,000 transfers in process, over 100,000 accounts
   batch-hot   … on one account
   single      1,000 callers in process, one transfer each, over 100,000 accounts
-  single-hot  … on one account; all four beside Pebble writing the same keys and bytes
+  single-hot  … on one account; all four beside Pebble writing the same keys and
+              bytes: by as many callers and, as "rounds", by one writer of the
+              ledger's own rounds
 
 Without --address it starts servers of its own, on temporary directories.`,
 		Example: `  saldo bench
@@ -145,6 +147,9 @@ func (a *app) showBench(reports []*bench.Report) error {
 			row["ratio"] = fmt.Sprintf("%.2f", r.Ratio)
 			row["base_p50"], row["base_p99"] = r.BaseP50, r.BaseP99
 		}
+		if r.Rounds > 0 {
+			row["rounds"] = fmt.Sprintf("%.0f", r.Rounds)
+		}
 		if r.IdleBytes > 0 {
 			row["idle"] = fmt.Sprintf("%d MB", r.IdleBytes>>20)
 		}
@@ -153,7 +158,7 @@ func (a *app) showBench(reports []*bench.Report) error {
 		}
 		rows = append(rows, row)
 	}
-	return a.showList(rows, "scenario", "clients", "unit", "saldo", "baseline", "ratio", "p50", "p99", "base_p50", "base_p99", "idle", "rss")
+	return a.showList(rows, "scenario", "clients", "unit", "saldo", "baseline", "ratio", "rounds", "p50", "p99", "base_p50", "base_p99", "idle", "rss")
 }
 
 // baselineCommand is what bench starts to compare with.

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -84,6 +85,26 @@ func newEngine(ctx context.Context, o Options, accounts int) (e *engine, err err
 // settle waits until the indexes have everything.
 func (e *engine) settle(ctx context.Context) error { return e.store.WaitIndexes(ctx) }
 
+// quiet waits until nothing is compacted any more.
+func (e *engine) quiet(ctx context.Context) error {
+	return quiet(ctx, func() int64 { return e.store.Metrics().Compacting })
+}
+
+// quiet waits until for a while nothing was under way.
+func quiet(ctx context.Context, underWay func() int64) error {
+	for idle := 0; idle < 10; idle++ {
+		if underWay() > 0 {
+			idle = 0
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
 func (e *engine) close() error { return errors.Join(e.stop(), os.RemoveAll(e.dir)) }
 
 // stop leaves the directory to others.
@@ -155,8 +176,10 @@ func (e *engine) run(ctx context.Context, callers, n int, d time.Duration) (floa
 const batchCallers = 4
 
 // Batch measures commands of 1,000 transfers each in this process, and Single
-// 1,000 callers with one transfer each; over hot, one account, or many; both
-// beside Pebble writing the same keys and bytes.
+// 1,000 callers with one transfer each; over hot, one account, or many. Both
+// stand beside Pebble alone, twice: as many callers that each write what one
+// command writes, and share syncs as Pebble lets them; and one writer of the
+// ledger's own rounds, who has neither callers nor anything to decide.
 func Batch(ctx context.Context, o Options, hot bool) (*Report, error) {
 	return inProcess(ctx, o, "batch", "commands of 1,000 transfers each", hot, batchCallers, 1000)
 }
@@ -179,7 +202,7 @@ func inProcess(ctx context.Context, o Options, name, what string, hot bool, call
 	}
 	defer func() { err = errors.Join(err, e.close()) }()
 	r = &Report{Scenario: name, What: what + ", " + where + ", in process, until the indexes have it all",
-		Baseline: "Pebble writing the same keys and bytes", Unit: "transfers/s", Clients: callers}
+		Baseline: "Pebble alone, as many callers writing the same keys and bytes", Unit: "transfers/s", Clients: callers}
 	if _, err := e.run(ctx, callers, n, min(o.For, time.Second)); err != nil {
 		return nil, err
 	}
@@ -190,15 +213,54 @@ func inProcess(ctx context.Context, o Options, name, what string, hot bool, call
 	defer func() { err = errors.Join(err, raw.close()) }()
 	for pair := range o.Pairs {
 		var p Pair
-		if p.Saldo, err = e.run(ctx, callers, n, o.For); err != nil {
-			return nil, err
+		steps := []func() error{
+			func() (err error) {
+				p.Saldo, err = e.run(ctx, callers, n, o.For)
+				return err
+			},
+			func() (err error) {
+				p.Base, err = raw.callers(ctx, callers, e.commandShape(n), e.accounts, o.For)
+				return err
+			},
+			func() (err error) {
+				p.Rounds, err = raw.rounds(ctx, e.shapes.taken, e.accounts)
+				return err
+			},
 		}
-		if p.Base, err = raw.run(ctx, e.shapes.taken, e.accounts); err != nil {
-			return nil, err
+		if pair%2 == 1 && len(e.shapes.taken) > 0 {
+			slices.Reverse(steps)
+		}
+		for _, step := range steps {
+			if err := errors.Join(e.quiet(ctx), raw.quiet(ctx)); err != nil { // what one leaves to do is not for the next
+				return nil, err
+			}
+			if err := step(); err != nil {
+				return nil, err
+			}
 		}
 		r.add(p)
-		o.say("%s, pair %d of %d: %.0f and %.0f transfers/s", name, pair+1, o.Pairs, p.Saldo, p.Base)
+		o.say("%s, pair %d of %d: %.0f, %.0f and %.0f transfers/s", name, pair+1, o.Pairs, p.Saldo, p.Base, p.Rounds)
 	}
 	r.finish()
 	return r, nil
+}
+
+// commandShape is what one command of n transfers wrote in the last run.
+func (e *engine) commandShape(n int) shape {
+	sh := shape{events: 1, transfers: n, ids: n, accounts: 1} // revenue's row
+	if n > 1 {
+		sh.ids++ // the command's own
+	}
+	touched := map[int]bool{}
+	for range n {
+		touched[rand.IntN(len(e.accounts))] = true
+	}
+	sh.accounts += len(touched)
+	events := 0
+	for _, s := range e.shapes.taken {
+		sh.journal += s.journal
+		events += s.events
+	}
+	sh.journal /= max(events, 1)
+	return sh
 }

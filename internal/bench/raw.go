@@ -6,6 +6,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -61,7 +63,7 @@ type raw struct {
 	dir string
 	db  *pebble.DB
 	rng *rand.Rand
-	seq uint64
+	seq atomic.Uint64
 }
 
 func newRaw(o Options) (*raw, error) {
@@ -70,7 +72,7 @@ func newRaw(o Options) (*raw, error) {
 		return nil, err
 	}
 	po := &pebble.Options{CacheSize: 64 << 20, MemTableSize: 16 << 20, MemTableStopWritesThreshold: 4, L0CompactionThreshold: 4,
-		L0StopWritesThreshold: 24, LBaseMaxBytes: 64 << 20, FormatMajorVersion: pebble.FormatValueSeparation, Logger: quiet{}}
+		L0StopWritesThreshold: 24, LBaseMaxBytes: 64 << 20, FormatMajorVersion: pebble.FormatValueSeparation, Logger: silent{}}
 	for i := range po.Levels {
 		po.Levels[i].BlockSize = 16 << 10
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -86,56 +88,106 @@ func newRaw(o Options) (*raw, error) {
 	return &raw{dir: dir, db: db, rng: rand.New(rand.NewPCG(3, 4))}, nil
 }
 
-type quiet struct{}
+type silent struct{}
 
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Errorf(string, ...any) {}
-func (quiet) Fatalf(f string, _ ...any) {
+func (silent) Infof(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+func (silent) Fatalf(f string, _ ...any) {
 	panic(f)
 }
 
-// run writes batches of the same shapes, each with one sync, and returns
-// transfers a second.
-func (r *raw) run(ctx context.Context, shapes []shape, accounts []ledger.AccountID) (float64, error) {
+// quiet waits until nothing is compacted any more.
+func (r *raw) quiet(ctx context.Context) error {
+	return quiet(ctx, func() int64 { m := r.db.Metrics(); return m.Compact.NumInProgress + m.Flush.NumInProgress })
+}
+
+// junk returns bytes that are about as compressible as events are.
+func (r *raw) junk() []byte {
 	junk := make([]byte, journalBlock)
 	for i := range junk {
-		junk[i] = byte(r.rng.Uint32() >> 11 & 0x3f) // about as compressible as events are
+		junk[i] = byte(r.rng.Uint32() >> 11 & 0x3f)
 	}
-	transfers := 0
+	return junk
+}
+
+// put adds to a batch what an Append of a shape writes.
+func (r *raw) put(b *pebble.Batch, rng *rand.Rand, sh *shape, junk []byte, accounts []ledger.AccountID) error {
+	var key [64]byte
+	seq := uint64(0)
+	for left := sh.journal; left > 0; left -= journalBlock {
+		seq = r.seq.Add(1)
+		k := binary.BigEndian.AppendUint64(append(key[:0], 'j', 0, 0, 0, 1), seq)
+		if err := b.Set(k, junk[:min(left, journalBlock)], nil); err != nil {
+			return err
+		}
+	}
+	for range sh.ids {
+		k := binary.BigEndian.AppendUint64(append(key[:0], 'i'), rng.Uint64())
+		k = binary.BigEndian.AppendUint64(k, rng.Uint64())
+		if err := b.Set(k, junk[:idValue], nil); err != nil {
+			return err
+		}
+	}
+	for range sh.accounts {
+		id := accounts[rng.IntN(len(accounts))]
+		if err := b.Set(append(append(key[:0], 'a'), id[:]...), junk[:accountValue], nil); err != nil {
+			return err
+		}
+		k := binary.BigEndian.AppendUint64(append(append(key[:0], 's'), id[:]...), seq>>6)
+		if err := b.Set(k, junk[:max(statementEntry, 2*sh.events*statementEntry/sh.accounts)], nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rounds writes batches of the same shapes as the ledger's rounds, each with one
+// sync, and returns transfers a second.
+func (r *raw) rounds(ctx context.Context, shapes []shape, accounts []ledger.AccountID) (float64, error) {
+	junk, transfers := r.junk(), 0
 	began := time.Now()
-	for _, sh := range shapes {
+	for i := range shapes {
 		b := r.db.NewBatch()
-		var key [64]byte
-		for left := sh.journal; left > 0; left -= journalBlock {
-			r.seq++
-			k := binary.BigEndian.AppendUint64(append(key[:0], 'j', 0, 0, 0, 1), r.seq)
-			if err := b.Set(k, junk[:min(left, journalBlock)], nil); err != nil {
-				return 0, err
-			}
-		}
-		for range sh.ids {
-			k := binary.BigEndian.AppendUint64(append(key[:0], 'i'), r.rng.Uint64())
-			k = binary.BigEndian.AppendUint64(k, r.rng.Uint64())
-			if err := b.Set(k, junk[:idValue], nil); err != nil {
-				return 0, err
-			}
-		}
-		for range sh.accounts {
-			id := accounts[r.rng.IntN(len(accounts))]
-			if err := b.Set(append(append(key[:0], 'a'), id[:]...), junk[:accountValue], nil); err != nil {
-				return 0, err
-			}
-			k := binary.BigEndian.AppendUint64(append(append(key[:0], 's'), id[:]...), r.seq>>6)
-			if err := b.Set(k, junk[:max(statementEntry, 2*sh.events*statementEntry/sh.accounts)], nil); err != nil {
-				return 0, err
-			}
+		if err := r.put(b, r.rng, &shapes[i], junk, accounts); err != nil {
+			return 0, err
 		}
 		if err := errors.Join(b.Commit(pebble.Sync), b.Close(), ctx.Err()); err != nil {
 			return 0, err
 		}
-		transfers += sh.transfers
+		transfers += shapes[i].transfers
 	}
 	return float64(transfers) / time.Since(began).Seconds(), nil
+}
+
+// callers has as many callers as the ledger had each write, for a while, a
+// batch of what one of its commands wrote, with a sync that Pebble shares among
+// those who wait; and returns transfers a second.
+func (r *raw) callers(ctx context.Context, callers int, command shape, accounts []ledger.AccountID, d time.Duration) (float64, error) {
+	junk := r.junk()
+	began := time.Now()
+	until := began.Add(d)
+	done := make([]int, callers)
+	errs := make([]error, callers)
+	var wg sync.WaitGroup
+	for i := range callers {
+		rng := rand.New(rand.NewPCG(r.rng.Uint64(), uint64(i)))
+		wg.Go(func() {
+			for time.Now().Before(until) {
+				b := r.db.NewBatch()
+				errs[i] = errors.Join(r.put(b, rng, &command, junk, accounts), b.Commit(pebble.Sync), b.Close(), ctx.Err())
+				if errs[i] != nil {
+					return
+				}
+				done[i] += command.transfers
+			}
+		})
+	}
+	wg.Wait()
+	total := 0
+	for _, n := range done {
+		total += n
+	}
+	return float64(total) / time.Since(began).Seconds(), errors.Join(errs...)
 }
 
 func (r *raw) close() error { return errors.Join(r.db.Close(), os.RemoveAll(r.dir)) }

@@ -14,9 +14,11 @@ type Report struct {
 	Clients  int    `json:"clients,omitempty"`
 	Pairs    []Pair `json:"pairs"`
 	// Medians of the pairs.
-	Saldo     float64 `json:"saldo"`
-	Base      float64 `json:"base,omitempty"`
-	Ratio     float64 `json:"ratio,omitempty"` // of saldo to base, of the median pair
+	Saldo float64 `json:"saldo"`
+	Base  float64 `json:"base,omitempty"`
+	Ratio float64 `json:"ratio,omitempty"` // of saldo to base, of the median pair
+	// Rounds is Pebble alone with one writer of the ledger's own rounds.
+	Rounds    float64 `json:"rounds,omitempty"`
 	P50       string  `json:"p50,omitempty"`
 	P99       string  `json:"p99,omitempty"`
 	BaseP50   string  `json:"base_p50,omitempty"`
@@ -30,6 +32,8 @@ type Pair struct {
 	Saldo float64 `json:"saldo"`
 	Base  float64 `json:"base,omitempty"`
 	Ratio float64 `json:"ratio,omitempty"`
+	// Rounds is described at Report.
+	Rounds float64 `json:"rounds,omitempty"`
 
 	saldo50, saldo99, base50, base99 time.Duration
 }
@@ -54,6 +58,7 @@ func (r *Report) finish() {
 	r.Saldo = median(r.Pairs, func(p *Pair) float64 { return p.Saldo })
 	r.Base = median(r.Pairs, func(p *Pair) float64 { return p.Base })
 	r.Ratio = median(r.Pairs, func(p *Pair) float64 { return p.Ratio })
+	r.Rounds = median(r.Pairs, func(p *Pair) float64 { return p.Rounds })
 	r.P50 = text(median(r.Pairs, func(p *Pair) time.Duration { return p.saldo50 }))
 	r.P99 = text(median(r.Pairs, func(p *Pair) time.Duration { return p.saldo99 }))
 	r.BaseP50 = text(median(r.Pairs, func(p *Pair) time.Duration { return p.base50 }))

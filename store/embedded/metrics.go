@@ -13,6 +13,7 @@ type Metrics struct {
 	Sublevels      int32 // of level 0: many of them say that compactions lag behind writes
 	CompactionDebt uint64
 	Compactions    int64
+	Compacting     int64 // compactions and flushes under way
 	IndexLag       uint64
 }
 
@@ -29,6 +30,7 @@ func (s *Store) Metrics() Metrics {
 		Sublevels:      m.Levels[0].Sublevels,
 		CompactionDebt: m.Compact.EstimatedDebt,
 		Compactions:    m.Compact.Count,
+		Compacting:     m.Compact.NumInProgress + m.Flush.NumInProgress,
 		IndexLag:       s.IndexLag(),
 	}
 	for i := range m.Levels {
