@@ -1,0 +1,231 @@
+package gateway360
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"saldo/auth"
+	"saldo/dialect"
+	"saldo/ledger"
+)
+
+// maxBody is how many bytes a request may have.
+const maxBody = 1 << 20
+
+// A route is one call of the API.
+type route struct {
+	path      string
+	operation string     // its label in the metrics
+	scope     auth.Scope // what its key has to have
+	reads     bool       // it changes nothing: GET will do
+	serve     func(*server, *call) error
+	metrics   *dialect.Operation
+}
+
+// routes is every call of the API that is served.
+var routes = []route{
+	{pathBalance, "getBalance", auth.Read, true, (*server).balance, nil},
+	{pathSubaccountBalance, "getSubaccountBalance", auth.Read, true, (*server).subaccountBalance, nil},
+}
+
+// A server answers for a ledger.
+type server struct {
+	ledger *ledger.Ledger
+	auth   *auth.Auth
+	o      dialect.Options
+	routes map[string]*route
+}
+
+// New returns the API over a ledger: every path below /api/3.0/, and whatever
+// else comes to it is answered that there is no such function.
+func New(l *ledger.Ledger, a *auth.Auth, o dialect.Options) http.Handler {
+	s := &server{ledger: l, auth: a, o: o.Filled(), routes: make(map[string]*route)}
+	for _, r := range routes {
+		r.metrics = o.Metrics.Operation(auth.Gateway360, r.operation)
+		s.routes[r.path] = &r
+	}
+	return dialect.NewHandler(s.o, o.Metrics.Operation(auth.Gateway360, "unknown"), s.answer, func(x *dialect.Exchange) {
+		s.refuse(x, refuse(idInternal, ""))
+	})
+}
+
+// values of headers that are the same in every reply.
+var (
+	typeJSON = []string{"application/json"}
+	noStore  = []string{"no-store"}
+	noSniff  = []string{"nosniff"}
+)
+
+// answer fills in the exchange.
+func (s *server) answer(x *dialect.Exchange) {
+	if err := s.serve(x); err != nil {
+		s.refuse(x, err)
+		return
+	}
+	x.Status = http.StatusOK
+	headers(x)
+}
+
+func headers(x *dialect.Exchange) {
+	h := x.Header()
+	h["Content-Type"] = typeJSON
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
+}
+
+// A call is a request whose key is right.
+type call struct {
+	*dialect.Exchange
+	params
+	cred *auth.Credential
+}
+
+// serve makes the checks, in their order, and then the call.
+func (s *server) serve(x *dialect.Exchange) error {
+	r := s.routes[x.URL.Path]
+	if r == nil {
+		return refuse(idPath, "")
+	}
+	x.Operation = r.metrics
+	if x.Method != http.MethodPost && !(r.reads && x.Method == http.MethodGet) {
+		x.Header().Set("Allow", r.methods())
+		return refuse(idMethod, "")
+	}
+	if !isJSON(x.Request.Header) {
+		return refuse(idContentType, "")
+	}
+	if err := x.ReadBody(maxBody); err == dialect.ErrTooLarge {
+		return refuse(idTooLarge, "")
+	} else if err != nil {
+		x.Header().Set("Connection", "close") // the rest of the body is not waited for
+		return refuse(idJSON, "")             // which is said of what is not complete, too
+	}
+	c := call{Exchange: x}
+	var err error
+	if c.params, err = decode(x.Body); err != nil {
+		return err
+	}
+	key, err := c.apiKey.required("api_key")
+	if err != nil {
+		return err
+	}
+	if c.cred, err = s.auth.Check(x.Context(), auth.Gateway360, "", key, x.From()); err != nil {
+		return err
+	}
+	if err := c.cred.May(r.scope); err != nil {
+		return err
+	}
+	return r.serve(s, &c)
+}
+
+func (r *route) methods() string {
+	if r.reads {
+		return "GET, POST"
+	}
+	return "POST"
+}
+
+// balance is account/get-balance: of the account of the key or, where the
+// request has a user_name, of the sub-account of that name.
+func (s *server) balance(c *call) error {
+	name, err := c.userName.text("user_name")
+	if err != nil {
+		return err
+	}
+	id := c.cred.Root
+	if name != "" {
+		if id, err = s.named(c, name); err != nil {
+			return err
+		}
+	}
+	if id.IsZero() {
+		return refuse(idMissing, "This API key opens more than one account: the parameter `user_name` is mandatory.")
+	}
+	return s.show(c, id)
+}
+
+// subaccountBalance is subaccount/get-balance.
+func (s *server) subaccountBalance(c *call) error {
+	name, err := c.userName.required("user_name")
+	if err != nil {
+		return err
+	}
+	id, err := s.named(c, name)
+	if err == nil && id == c.cred.Root {
+		err = noSubaccount()
+	}
+	if err != nil {
+		return err
+	}
+	return s.show(c, id)
+}
+
+// show writes what an account can spend.
+func (s *server) show(c *call, id ledger.AccountID) error {
+	b, err := s.ledger.Balance(c.Context(), id)
+	if err != nil {
+		return err
+	}
+	c.Out = appendBalance(c.Out, b.Spendable, b.Unit)
+	return nil
+}
+
+// named returns the account that has a user_name, if the key opens it.
+func (s *server) named(c *call, name string) (ledger.AccountID, error) {
+	e, err := s.auth.Resolve(c.Context(), auth.Gateway360, name)
+	if err == nil && !e.Account.IsZero() {
+		var a *ledger.Account
+		if a, err = s.ledger.Account(c.Context(), e.Account); err == nil && s.auth.Opens(c.Context(), c.cred, a) {
+			return a.ID, nil
+		}
+	}
+	if err != nil && ledger.CodeOf(err) != ledger.NotFound {
+		return ledger.AccountID{}, err
+	}
+	return ledger.AccountID{}, noSubaccount()
+}
+
+func noSubaccount() error {
+	return refuse(idBad, "Parameter `user_name` must be the name of a subaccount of yours.")
+}
+
+// refuse fills in the exchange with a refusal.
+func (s *server) refuse(x *dialect.Exchange, err error) {
+	r, wait := s.refusal(x, err)
+	if wait > 0 {
+		x.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
+	}
+	x.Status = r.status
+	x.Out = appendRefusal(x.Out[:0], r.id, r.text())
+	headers(x)
+}
+
+// refusal makes a refusal of whatever went wrong, and says when to try again.
+func (s *server) refusal(x *dialect.Exchange, err error) (*refusal, time.Duration) {
+	var own *refusal
+	var throttled auth.ErrThrottled
+	var forbidden auth.ErrForbidden
+	switch {
+	case errors.As(err, &own):
+		return own, 0
+	case errors.As(err, &throttled):
+		return &refusal{fault: faultOf(idThrottled)}, throttled.RetryAfter
+	case errors.Is(err, auth.ErrUnauthorized):
+		return &refusal{fault: faultOf(idKey)}, 0
+	case errors.As(err, &forbidden):
+		return &refusal{faultOf(idForbidden), "Your API key does not have the scope `" + forbidden.Missing.String() + "`."}, 0
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return &refusal{fault: faultOf(idBusy)}, time.Second
+	}
+	f := faultOfLedger(ledger.CodeOf(err))
+	switch f.id {
+	case idInternal:
+		s.o.Logger.Error("a request failed", "dialect", auth.Gateway360, "operation", x.Operation.Name(), "error", err)
+	case idBusy:
+		return &refusal{fault: f}, time.Second
+	}
+	return &refusal{fault: f}, 0
+}
