@@ -1,6 +1,7 @@
 package twilio_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
@@ -186,10 +187,18 @@ func FuzzParseSID(f *testing.F) {
 	})
 }
 
+func TestQuoted(t *testing.T) {
+	const odd = "\x00\x1f\n\"\\/é"
+	var r reply
+	if err := json.Unmarshal(twilio.Fault(8, ".json", odd), &r); err != nil || !strings.Contains(r.Message, odd) {
+		t.Errorf("%q, %v", r.Message, err)
+	}
+}
+
 // FuzzFault writes errors about paths as they come.
 func FuzzFault(f *testing.F) {
 	f.Add("/2010-04-01/x.json")
-	f.Add("/%s<&>\"\\,\n\x01.csv")
+	f.Add("/%s<&>\"\\,.csv")
 	f.Fuzz(func(t *testing.T, path string) {
 		if i := strings.IndexFunc(path, func(r rune) bool { return r < ' ' || r > '~' }); i >= 0 {
 			return // an escaped path has none of these

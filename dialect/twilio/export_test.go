@@ -1,17 +1,24 @@
 package twilio
 
 import (
+	"net/http"
 	"strings"
 	"time"
 
+	"saldo/dialect"
 	"saldo/ledger"
 	"saldo/money"
 )
 
-// FaultOf returns the status and the vendor's code for a code of the ledger.
-func FaultOf(code ledger.Code) (status, vendor int) {
-	f := faultOf(code)
-	return f.status, f.code
+// Refusing returns a server that answers every request with an error, in JSON.
+func Refusing(o dialect.Options, err error) http.Handler {
+	s := new(server)
+	s.Handler = dialect.NewHandler(o, o.Metrics.Operation("twilio", "unknown"), func(x *dialect.Exchange) {
+		q := request{Exchange: x, s: s, form: asJSON}
+		q.begin()
+		q.refuse(err)
+	}, s.failed)
+	return s.Handler
 }
 
 // Fault returns an error of the table, by its place there, as it is written.

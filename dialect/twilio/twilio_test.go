@@ -1,6 +1,7 @@
 package twilio_test
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -436,17 +437,13 @@ func TestImported(t *testing.T) {
 
 	// Nobody takes the SID by giving an account its digits.
 	digits, _ := ledger.ParseAccountID(brought[2:])
-	if _, err := w.Native.Open(t.Context(), native.AccountRequest{AccountID: digits.String(), Unit: "USD"}); err == nil {
-		a.wants(200, 0, "7.00", request("GET", brought, ".json", imported))
-		a.wants(401, 20003, "Authenticate", request("GET", brought, ".json", token(w, other, true)))
-	}
+	w.Open(native.AccountRequest{AccountID: digits.String(), Unit: "USD"}, "")
+	a.wants(200, 0, "7.00", request("GET", brought, ".json", imported))
+	a.wants(401, 20003, "Authenticate", request("GET", brought, ".json", token(w, other, true)))
 	if _, err := w.Auth.Unmap(t.Context(), 0, "", w.Tenant.Number, auth.Twilio, brought); err != nil {
 		t.Fatal(err)
 	}
-	resp, _ := a.ask(request("GET", brought, ".json", imported))
-	if resp.StatusCode == 200 {
-		t.Error("the SID still means the account")
-	}
+	a.wants(401, 20003, "Authenticate", request("GET", brought, ".json", imported)) // it means the other account now
 }
 
 // TestShown has units of few and many decimals, holds and limits.
@@ -533,15 +530,53 @@ func TestHeadAndPreflight(t *testing.T) {
 	}
 }
 
-// TestFaults holds the table to the ledger's codes and to itself.
-func TestFaults(t *testing.T) {
+// TestErrors is what becomes of each error: of every code of the ledger, of the
+// credential, of who went away, of what nobody expected.
+func TestErrors(t *testing.T) {
+	answers := map[error][2]int{
+		auth.ErrUnauthorized:                  {401, 20003},
+		auth.ErrUnknown:                       {401, 20003},
+		auth.ErrSecret:                        {401, 20003},
+		auth.ErrRevoked:                       {401, 20003},
+		auth.ErrExpired:                       {401, 20003},
+		auth.ErrAddress:                       {401, 20003},
+		auth.ErrDialect:                       {401, 20003},
+		auth.ErrForbidden{Missing: auth.Read}: {403, 20006},
+		auth.ErrThrottled{RetryAfter: time.Second + 1}: {429, 20429},
+		context.Canceled:           {503, 20503},
+		context.DeadlineExceeded:   {503, 20503},
+		errors.New("what is this"): {500, 20500},
+	}
+	codes := map[ledger.Code][2]int{
+		ledger.Invalid: {400, 20001}, ledger.NotFound: {404, 20404}, ledger.Denied: {403, 20006}, ledger.Insufficient: {403, 20005},
+		ledger.Frozen: {403, 20005}, ledger.Closed: {403, 20005}, ledger.IDTaken: {400, 20001}, ledger.Changed: {400, 20001},
+		ledger.Exists: {400, 20001}, ledger.HoldClosed: {400, 20001}, ledger.HoldExpired: {400, 20001}, ledger.NotEmpty: {400, 20001},
+		ledger.OverRefund: {400, 20001}, ledger.Overflow: {400, 20001}, ledger.TooMany: {400, 20001}, ledger.Busy: {429, 20429},
+		ledger.Unavailable: {503, 20503}, ledger.Timeout: {503, 20503}, ledger.Contention: {503, 20503}, ledger.ClockJump: {503, 20503},
+		ledger.Internal: {500, 20500},
+	}
 	for _, code := range ledger.Codes() {
-		status, vendor := twilio.FaultOf(code)
-		if status/100 == 5 != (code == ledger.Internal || code.Retryable()) && !(code == ledger.Busy && status == 429) {
-			t.Errorf("%v is %d %d", code, status, vendor)
+		if codes[code] == [2]int{} {
+			t.Errorf("nothing is wanted of %v", code)
 		}
-		if (status == 500) != (code == ledger.Internal) {
-			t.Errorf("%v is %d", code, status)
+		answers[fmt.Errorf("wrapped: %w", ledger.Errorf(code, "x"))] = codes[code]
+	}
+	retry := map[int]string{20429: "12"} // of seconds: 2 of the throttle, 1 of a queue that is full
+	for err, want := range answers {
+		var log strings.Builder
+		a := asker{t, twilio.Refusing(dialect.Options{Logger: logTo(&log)}, err)}
+		w := httptest.NewRecorder()
+		a.h.ServeHTTP(w, dialecttest.Request(t, "GET /x.json"))
+		var r reply
+		if e := json.Unmarshal(w.Body.Bytes(), &r); e != nil || w.Code != want[0] || r.Status != want[0] || r.Code != want[1] {
+			t.Errorf("%v is %d %s, want %v", err, w.Code, w.Body, want)
+		}
+		if after := w.Header().Get("Retry-After"); (after == "") != (retry[want[1]] == "") || !strings.Contains(retry[want[1]], after) {
+			t.Errorf("%v is to be repeated after %q", err, after)
+		}
+		if logged := strings.Count(log.String(), "a request failed"); logged > 1 || (logged == 1) != (want[0] == 500) ||
+			logged == 1 && !strings.Contains(log.String(), w.Header().Get("Twilio-Request-Id")) {
+			t.Errorf("%v is logged as %q", err, log.String())
 		}
 	}
 }
