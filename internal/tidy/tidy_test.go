@@ -32,8 +32,10 @@ var layers = map[string][]string{
 	"auth":      {"money", "ledger"},
 	"dialect":   {"money", "ledger", "auth"},
 	"dialect/*": {"money", "ledger", "auth", "dialect"},
-	"watch":     {"money", "ledger", "auth"},
-	"dash":      {},
+	// Both requester APIs show the same balance of the same account.
+	"dialect/mturklegacy": {"money", "ledger", "auth", "dialect", "dialect/mturk"},
+	"watch":               {"money", "ledger", "auth"},
+	"dash":                {},
 }
 
 // A rule returns what is wrong with the file of that name, one line each.
@@ -244,6 +246,8 @@ func TestRulesBite(t *testing.T) {
 		{"imports", "auth/a.go", `package auth; import ("saldo/dialect"; "saldo/ledger")`, 1},
 		{"imports", "dialect/a.go", `package dialect; import ("saldo/auth"; "saldo/dialect/native")`, 1},
 		{"imports", "dialect/twilio/a.go", `package twilio; import ("saldo/dialect"; "saldo/dialect/native"; "saldo/watch")`, 2},
+		{"imports", "dialect/mturklegacy/a.go", `package mturklegacy; import ("saldo/dialect/mturk"; "saldo/dialect/twilio")`, 1},
+		{"imports", "dialect/mturk/a.go", `package mturk; import "saldo/dialect/mturklegacy"`, 1},
 		{"imports", "cmd/saldo/a.go", `package main; import ("os"; "saldo/dialect/native"; "saldo/watch")`, 0},
 		{"clock", "ledger/decide.go", "package ledger\n\nvar a, b = time.Now(), time.Second", 1},
 		{"clock", "ledger/fold_hold.go", "package ledger\n\nvar a = rand.Int()", 1},

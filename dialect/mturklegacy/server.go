@@ -1,0 +1,277 @@
+package mturklegacy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"saldo/auth"
+	"saldo/dialect"
+	"saldo/ledger"
+)
+
+// Options of the server. The zero value is usable.
+type Options struct {
+	dialect.Options
+	// Retired are the versions that are answered as if on or after 2019-06-01.
+	Retired Retired
+}
+
+// An operation is one of the API's.
+type operation struct {
+	name   string
+	result string // the element that its result is
+	scope  auth.Scope
+	serve  func(*server, *dialect.Exchange, *call) error // appends what follows Request in the result
+}
+
+// operations is every operation that is served.
+var operations = []operation{
+	{"GetAccountBalance", "GetAccountBalanceResult", auth.Read, (*server).balance},
+}
+
+// A call is what a request asks, by whichever road it came.
+type call struct {
+	soap             bool
+	operation        string
+	version          string
+	service          string
+	keyID            string
+	timestamp        string
+	signature        string
+	signatureVersion string
+	parameters       []parameter // of a query
+	results          int         // how many are asked for: one by query, one for each Request by SOAP
+
+	// Once they are known:
+	op         *operation
+	edition    *version
+	credential *auth.Credential
+
+	space [16]parameter
+}
+
+type server struct {
+	ledger  *ledger.Ledger
+	auth    *auth.Auth
+	o       dialect.Options
+	retired Retired
+	counted []*dialect.Operation // as in operations
+}
+
+// New returns a server of the API for /, /onca/xml and /onca/soap.
+func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
+	s := &server{ledger: l, auth: a, o: o.Options.Filled(), retired: o.Retired}
+	for i := range operations {
+		s.counted = append(s.counted, o.Metrics.Operation(auth.MTurkLegacy, operations[i].name))
+	}
+	return dialect.NewHandler(o.Options, o.Metrics.Operation(auth.MTurkLegacy, "unknown"), s.answer, s.failed)
+}
+
+func (s *server) answer(x *dialect.Exchange) {
+	var c call
+	if err := s.serve(x, &c); err != nil {
+		s.refuse(x, &c, s.refusalOf(x, err))
+	}
+}
+
+func (s *server) failed(x *dialect.Exchange) {
+	s.refuse(x, &call{soap: isSOAP(x.Request)}, refuse(codeInternal))
+}
+
+// serve answers a call, or says why not.
+func (s *server) serve(x *dialect.Exchange, c *call) error {
+	c.soap = isSOAP(x.Request)
+	if s.retired.all {
+		return refuse(codeRetired)
+	}
+	if err := s.read(x, c); err != nil {
+		return err
+	}
+	if err := s.find(x, c); err != nil {
+		return err
+	}
+	if err := s.prove(x, c); err != nil {
+		return err
+	}
+	s.begin(x, c)
+	for range c.results {
+		x.Out = appendOpen(x.Out, c.op.result)
+		x.Out = append(x.Out, "<Request><IsValid>True</IsValid></Request>"...)
+		if err := c.op.serve(s, x, c); err != nil {
+			return err
+		}
+		x.Out = appendClose(x.Out, c.op.result)
+	}
+	s.end(x, c)
+	return nil
+}
+
+// read reads what the request asks.
+func (s *server) read(x *dialect.Exchange, c *call) error {
+	switch {
+	case x.Method == http.MethodPost:
+	case !c.soap && (x.Method == http.MethodGet || x.Method == http.MethodHead):
+		return c.readQuery(x)
+	default:
+		x.Header()["Allow"] = allowed(c.soap)
+		return refuse(codeMethod, shortened(x.Method, 16))
+	}
+	switch err := x.ReadBody(maxBody); {
+	case err == dialect.ErrTooLarge:
+		return refuse(codeTooLarge)
+	case err != nil:
+		return refuse(codeIncomplete)
+	}
+	if c.soap {
+		return c.readSOAP(x.Body)
+	}
+	return c.readQuery(x)
+}
+
+var (
+	allowPost    = []string{"POST"}
+	allowGetPost = []string{"GET, HEAD, POST"}
+)
+
+func allowed(soap bool) []string {
+	if soap {
+		return allowPost
+	}
+	return allowGetPost
+}
+
+// find finds the operation and the version that are asked for, and checks what
+// every call has.
+func (s *server) find(x *dialect.Exchange, c *call) error {
+	if c.operation == "" {
+		return refuse(codeMissing, "Operation")
+	}
+	name := c.version
+	if name == "" {
+		name = latestVersion
+	}
+	v := versionOf(name)
+	switch {
+	case v < 0:
+		return refuse(codeVersion, shortened(name, 64), versionNames())
+	case s.retired.versions[v]:
+		return refuse(codeRetired)
+	case c.service != "" && c.service != serviceName:
+		return refuse(codeParameter, shortened(c.service, 64), "Service", "It is "+serviceName+".")
+	}
+	at := slices.IndexFunc(operations, func(op operation) bool { return op.name == c.operation })
+	if at < 0 {
+		return refuse(codeOperation, shortened(c.operation, 64), served())
+	}
+	c.op, c.edition, x.Operation = &operations[at], &versions[v], s.counted[at]
+	for _, p := range []struct{ name, value string }{
+		{"AWSAccessKeyId", c.keyID}, {"Timestamp", c.timestamp}, {"Signature", c.signature},
+	} {
+		if p.value == "" {
+			return refuse(codeMissing, p.name)
+		}
+	}
+	switch {
+	case c.signatureVersion != "" && c.signatureVersion != "1":
+		return refuse(codeParameter, shortened(c.signatureVersion, 64), "SignatureVersion", "Leave it out, or send 1.")
+	case c.results == 0:
+		return refuse(codeMissing, "Request")
+	}
+	return nil
+}
+
+func served() string {
+	var names []string
+	for _, op := range operations {
+		names = append(names, op.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// prove makes sure of who asks, and of what it may.
+func (s *server) prove(x *dialect.Exchange, c *call) error {
+	sent, ok := parseTimestamp(c.timestamp)
+	if !ok {
+		return refuse(codeParameter, shortened(c.timestamp, 64), "Timestamp", "Must be in ISO8601 format.")
+	}
+	// A clock that is wrong is no attempt at a secret: it is told before, and
+	// does not count as one.
+	now := s.o.Now()
+	if !isRecent(sent, now) {
+		return badClaims(c, now)
+	}
+	credential, secrets, err := s.auth.Sealed(x.Context(), auth.MTurkLegacy, c.keyID, x.From())
+	if err != nil {
+		return err
+	}
+	if !isSigned(secrets, c.toSign(), c.signature) {
+		if err := s.auth.Failed(c.keyID, x.From()); !errors.Is(err, auth.ErrSecret) {
+			return err
+		}
+		return badClaims(c, now)
+	}
+	c.credential = credential
+	return credential.May(c.op.scope)
+}
+
+func badClaims(c *call, now time.Time) error {
+	return refuse(codeBadClaims, shortened(c.toSign(), 1024), now.UTC().Format("2006-01-02T15:04:05Z"))
+}
+
+// refusalOf makes a refusal of whatever went wrong. What is a fault of ours is
+// logged here, and nowhere else.
+func (s *server) refusalOf(x *dialect.Exchange, err error) *refusal {
+	var own *refusal
+	var throttled auth.ErrThrottled
+	var forbidden auth.ErrForbidden
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &throttled):
+		r := refuse(codeUnavailable)
+		r.retryAfter = throttled.RetryAfter
+		return r
+	case errors.As(err, &forbidden):
+		return refuse(codeDenied)
+	case errors.Is(err, auth.ErrUnauthorized):
+		return refuse(codeUnknownKey)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return refuse(codeUnavailable)
+	}
+	f := faultOfLedger(ledger.CodeOf(err))
+	if f.code == codeInternal {
+		s.o.Logger.Error("a request failed", "operation", x.Operation.Name(), "error", err)
+	}
+	return &refusal{fault: f, message: f.text}
+}
+
+// isSOAP reports whether a request is, or should be, a SOAP envelope.
+func isSOAP(r *http.Request) bool {
+	switch r.URL.Path {
+	case "/onca/soap":
+		return true
+	case "/onca/xml":
+		return false
+	}
+	return isType(r, xmlType)
+}
+
+// isType reports whether a body is of a media type, whatever its parameters.
+func isType(r *http.Request, want string) bool {
+	sent := r.Header["Content-Type"]
+	if len(sent) == 0 {
+		return false
+	}
+	media, _, _ := strings.Cut(sent[0], ";")
+	return strings.EqualFold(strings.TrimSpace(media), want)
+}
+
+// retryAfter returns a header's whole seconds, at least 1.
+func retryAfter(d time.Duration) []string {
+	return []string{strconv.FormatInt(int64(max(1, (d+time.Second-1)/time.Second)), 10)}
+}
