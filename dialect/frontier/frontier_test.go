@@ -11,6 +11,7 @@ import (
 	"saldo/dialect"
 	"saldo/dialect/dialecttest"
 	"saldo/dialect/frontier"
+	"saldo/dialect/native"
 	"saldo/ledger"
 )
 
@@ -125,4 +126,16 @@ func check(r *http.Response, body []byte) error {
 		}
 	}
 	return nil
+}
+
+// accountBelow asks for a sub-account in credits.
+func accountBelow(parent ledger.AccountID) native.AccountRequest {
+	return native.AccountRequest{Parent: parent.String(), Unit: "CREDITS"}
+}
+
+func revoke(t *testing.T, w *dialecttest.World, id string) {
+	t.Helper()
+	if _, _, err := w.Auth.Revoke(t.Context(), 0, "", id); err != nil {
+		t.Fatal(err)
+	}
 }
