@@ -7,7 +7,7 @@
 // would take for another envelope; nothing redirects, because SDKs take 3xx for
 // success; CORS headers are on everything.
 //
-// # The contract, as read on 2026-11-21
+// # The contract, as read in November 2026
 //
 // Sources: the vendor's OpenAPI document (twilio/twilio-oai, twilio_api_v2010.json
 // of 2026-04-14), its pages on errors and authentication, the source of its SDKs
@@ -45,6 +45,8 @@
 // # The files
 //
 // wire.go has forms, faults and decimals, which both halves use; server.go the
-// routes and what they share; balance.go the endpoint; client.go the other half.
-// Accounts, usage records, usage triggers and keys are further routes.
+// routes and how every answer is made; account.go finds the account in the path
+// and who may ask about it; balance.go is the endpoint; flights.go counts what is
+// being answered; client.go is the other half. Accounts, usage records, usage
+// triggers and keys are further routes.
 package twilio
