@@ -39,7 +39,9 @@ type Answer struct {
 
 // Node runs a module of testdata, which imports answer from './answer.mjs',
 // with the packages of clients/package.json. They are installed when they are
-// not there. Env is settings for it, as NAME=VALUE.
+// not there. A module in TypeScript (.ts) is bundled first, with the packages
+// that it imports, which may be in TypeScript too. Env is settings for it, as
+// NAME=VALUE.
 func Node(t testing.TB, script string, env ...string) *Client {
 	t.Helper()
 	home := once(t, &node, installNode)
@@ -47,6 +49,15 @@ func Node(t testing.TB, script string, env ...string) *Client {
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	copied := copyScript(t, dir, script, "answer.mjs")
+	if strings.HasSuffix(script, ".ts") {
+		bundle := strings.TrimSuffix(copied, ".ts") + ".mjs"
+		c := exec.Command(filepath.Join(home, "node_modules", ".bin", "esbuild"), copied, "--bundle", "--platform=node",
+			"--format=esm", "--keep-names", "--log-level=error", "--outfile="+bundle)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("esbuild: %v\n%s", err, out)
+		}
+		copied = bundle
+	}
 	return start(t, exec.Command("node", copied), env)
 }
 
