@@ -22,7 +22,8 @@
 //   - SOAP shapes: the WSDL of 2012-03-25. SOAP faults: AWS's form of those
 //     years, docs.amazonwebservices.com/AlexaSiteThumbnail/2006-05-15.
 //   - SignatureVersion=1, <Errors> whatever the status, float(Amount): the
-//     source of boto 2 (boto/auth.py, boto/mturk). Service both in the URL and
+//     source of boto 2 (boto/auth.py, boto/mturk), whose first releases say
+//     Action where later ones say Operation. Service both in the URL and
 //     in the body, and a Timestamp with an offset such as +02:00: rturk
 //     (lib/rturk/requester.rb).
 //   - AWS.NotAuthorized and its status 200: boto/boto#2247, #3565.

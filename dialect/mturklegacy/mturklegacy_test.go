@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -249,6 +250,57 @@ func readingError(t *testing.T, status int, body string) *dialect.Error {
 		t.Fatalf("%d %s\nis read as %+v, %v", status, body, got, err)
 	}
 	return e
+}
+
+// TestReader looks at what the client half sends, and at connections that fail.
+func TestReader(t *testing.T) {
+	var got *http.Request
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.ParseForm()
+		got = r
+	}))
+	defer s.Close()
+	noon, _ := time.Parse(time.RFC3339, exampleTime)
+	r := Reader{URL: s.URL, AccessKeyID: exampleKey, SecretAccessKey: exampleSecret, Now: func() time.Time { return noon.In(time.FixedZone("", 3600)) }}
+	r.Read(t.Context())
+	want := url.Values{
+		"Service": {"AWSMechanicalTurkRequester"}, "Operation": {"GetAccountBalance"}, "Version": {"2014-08-15"},
+		"AWSAccessKeyId": {exampleKey}, "Timestamp": {exampleTime}, "Signature": {"seBLNgDmbckU/oTYlXRP2l8y8zQ="},
+	}
+	if got.Method != "POST" || got.URL.RawQuery != "" || got.PostForm.Encode() != want.Encode() {
+		t.Errorf("%s %s %v, want %v", got.Method, got.URL, got.PostForm, want)
+	}
+	r.Version = "2008-08-02"
+	if r.Read(t.Context()); got.PostForm.Get("Version") != "2008-08-02" {
+		t.Errorf("%v", got.PostForm)
+	}
+	if req, err := (&Reader{}).request(t.Context(), "X"); err != nil || req.URL.String() != DefaultURL {
+		t.Errorf("%v, %v", req, err)
+	}
+	r.URL = "http://127.0.0.1:1"
+	var e *dialect.Error
+	if _, err := r.Read(t.Context()); !errors.As(err, &e) || e.Reason != dialect.Unavailable {
+		t.Errorf("a connection that fails is %v", err)
+	}
+	r.URL = "not a URL\n"
+	if _, err := r.Read(t.Context()); err == nil {
+		t.Error("what is no URL was read")
+	}
+}
+
+// TestNoAccount has credentials that no key of this API can be.
+func TestNoAccount(t *testing.T) {
+	w := dialecttest.Open(t)
+	for name, root := range map[string]ledger.AccountID{"of a whole tenant": {}, "of an account that is gone": w.Ledger.NewID()} {
+		_, body := answered(t, func(s *server, x *dialect.Exchange) {
+			s.ledger = w.Ledger
+			c := &call{op: &operations[0], edition: &versions[0], credential: &auth.Credential{Root: root}}
+			s.refuse(x, c, s.refusalOf(x, s.balance(x, c)))
+		})
+		if !strings.Contains(string(body), "<IsValid>False</IsValid><Errors><Error><Code>AWS.MechanicalTurk.MustRegister</Code>") {
+			t.Errorf("%s: %s", name, body)
+		}
+	}
 }
 
 // TestXML has what a decoder has to refuse, and what it has to take.

@@ -40,8 +40,11 @@ func (c *call) readQuery(x *dialect.Exchange) error {
 			return err
 		}
 	}
+	if c.operation == "" { // the first releases of boto 2 name it as AWS's other APIs do
+		c.operation, err = c.parameter("Action")
+	}
 	c.results = 1
-	return nil
+	return err
 }
 
 // parameter returns the value of a parameter, or "". Two values are one too many.

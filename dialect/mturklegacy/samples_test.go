@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,9 @@ func with(t *testing.T, request, old, other string) string {
 	return strings.Replace(request, old, other, 1)
 }
 
+// quoted returns a signature as it stands in a form.
+func quoted(signature [signatureLen]byte) string { return url.QueryEscape(string(signature[:])) }
+
 func TestSamples(t *testing.T) {
 	w, h := example(t, "USD", "10000", auth.Read)
 	boto := botoRequest(exampleKey, exampleSecret, exampleTime)
@@ -78,9 +82,11 @@ func TestSamples(t *testing.T) {
 		{"get", good(""), 200},
 		{"get-onca-xml", with(t, good(""), "GET /?", "GET /onca/xml?"), 200},
 		{"boto", boto, 200},
+		{"boto-action", with(t, with(t, boto, "&Operation=GetAccountBalance", "&Action=GetAccountBalance"), "Signature=SZ4Bntq1p1VP9n4eoKFwaK6Zj%2FY%3D", "Signature="+
+			quoted(sign([]byte(exampleSecret), "ActionGetAccountBalanceAWSAccessKeyIdAKIDEXAMPLESignatureVersion1Timestamp2014-08-15T12:00:00ZVersion2014-08-15"))), 200},
 		{"rturk", "POST /?Service=AWSMechanicalTurkRequester HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\n\n" +
 			"Operation=GetAccountBalance&Service=AWSMechanicalTurkRequester&AWSAccessKeyId=AKIDEXAMPLE&Timestamp=2014-08-15T14%3A00%3A00%2B02%3A00&Version=2012-03-25&Signature=" +
-			strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D").Replace(signature(exampleSecret, "GetAccountBalance", "2014-08-15T14:00:00+02:00")), 200},
+			quoted(sign([]byte(exampleSecret), "AWSMechanicalTurkRequesterGetAccountBalance2014-08-15T14:00:00+02:00")), 200},
 		{"version-absent", without(t, good(""), "&Version=2014-08-15"), 200},
 		{"version-2005-10-01", with(t, good(""), "2014-08-15&Op", "2005-10-01&Op"), 200},
 		{"version-2006-06-20", with(t, good(""), "2014-08-15&Op", "2006-06-20&Op"), 200},
