@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -507,13 +508,89 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// Every sample says in the document what it is for.
-func TestSamplesAreListed(t *testing.T) {
-	page, err := os.ReadFile("../../docs/dialects/mturk.md")
+// The page tells of every refusal there is, and what it shows of exchanges is
+// what was answered.
+func TestPage(t *testing.T) {
+	text, err := os.ReadFile("../../docs/dialects/mturk.md")
 	must(t, err)
+	page := strings.ReplaceAll(string(text), "`…", "`AWS.MechanicalTurk.")
 	for _, f := range faults {
-		if f.turk != "" && !strings.Contains(string(page), f.turk) || !strings.Contains(string(page), f.kind) {
-			t.Errorf("docs/dialects/mturk.md does not tell of %s %s", f.kind, f.turk)
+		for _, word := range []string{f.kind, f.turk} {
+			if word != "" && !strings.Contains(page, "`"+word) {
+				t.Errorf("it does not tell of %s", word)
+			}
+		}
+	}
+	for _, sample := range []string{"balance", "plain-balance", "unknown-operation-not-amazon-json"} {
+		exchange, err := os.ReadFile("testdata/" + sample + ".http")
+		must(t, err)
+		lines := strings.Split(strings.TrimSpace(string(exchange)), "\n")
+		if body := lines[len(lines)-1]; !strings.Contains(page, body) {
+			t.Errorf("it does not show %s", body)
+		}
+	}
+}
+
+// Whatever a server says is read or refused, never taken for another amount.
+func FuzzDecodeBalance(f *testing.F) {
+	for _, seed := range []string{
+		`{"AvailableBalance":"10000.00","OnHoldBalance":"0.00"}`, `{"AvailableBalance":10000.00}`, `{"AvailableBalance":null}`,
+		`{"AvailableBalance":"1e9"}`, `{"AvailableBalance":""}`, `{}`, `[]`, `null`, `{"AvailableBalance":{}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r, err := decodeBalance(body)
+		if err != nil {
+			return
+		}
+		if r.Unit != "USD" || !sameAmount(r) {
+			t.Errorf("%q was read as %+v", body, r)
+		}
+	})
+}
+
+// sameAmount reports whether an amount is what its text says.
+func sameAmount(r dialect.Reading) bool {
+	want, ok := new(big.Rat).SetString(r.Text)
+	got, _ := new(big.Rat).SetString(r.Amount.Text(r.Scale))
+	return ok && want.Cmp(got) == 0
+}
+
+func FuzzRefused(f *testing.F) {
+	f.Add(400, "", []byte(`{"__type":"RequestError","Message":"no","TurkErrorCode":"AWS.AccountNotLinked"}`))
+	f.Add(400, "ThrottlingException:http://x", []byte(`{"message":"Rate exceeded"}`))
+	f.Add(500, "", []byte(`<html>`))
+	f.Fuzz(func(t *testing.T, status int, kind string, body []byte) {
+		err := refused(&dialect.Reply{Status: status, Header: http.Header{"X-Amzn-Errortype": {kind}}, Body: body})
+		if e := new(dialect.Error); !errors.As(err, &e) || e.Status != status || e.Error() == "" {
+			t.Errorf("%d %q is %v", status, body, err)
+		}
+	})
+}
+
+// What the real service, and others in its place, say in other ways.
+func TestRefused(t *testing.T) {
+	for _, tt := range []struct {
+		status     int
+		kind, body string
+		reason     dialect.Reason
+		code, text string
+	}{
+		{400, "", `{"__type":"RequestError","Message":"m (1)","TurkErrorCode":"AWS.AccountNotLinked"}`, dialect.NotFound, "AWS.AccountNotLinked", "m (1)"},
+		{400, "", `{"__type":"RequestError","Message":"m","TurkErrorCode":"AWS.MechanicalTurk.New"}`, dialect.Refused, "AWS.MechanicalTurk.New", "m"},
+		{400, "", `{"__type":"com.amazon.coral.service#UnrecognizedClientException","message":"m"}`, dialect.Unauthorized, "UnrecognizedClientException", "m"},
+		{403, "", `{"__type":"InvalidSignatureException","message":"m"}`, dialect.Unauthorized, "InvalidSignatureException", "m"},
+		{400, "ThrottlingException:http://internal.example/", `{"message":"m"}`, dialect.Throttled, "ThrottlingException", "m"},
+		{400, "", `{"__type":"AccessDeniedException","Message":"m"}`, dialect.Forbidden, "AccessDeniedException", "m"},
+		{500, "", `{"__type":"ServiceFault","Message":"m"}`, dialect.Unavailable, "ServiceFault", "m"},
+		{503, "", `Service Unavailable`, dialect.Unavailable, "", ""},
+		{505, "", `HTTP Version Not Supported`, dialect.Unavailable, "", ""},
+		{429, "", ``, dialect.Throttled, "", ""},
+	} {
+		err := refused(&dialect.Reply{Status: tt.status, Header: http.Header{"X-Amzn-Errortype": {tt.kind}}, Body: []byte(tt.body)})
+		if e := new(dialect.Error); !errors.As(err, &e) || e.Reason != tt.reason || e.Code != tt.code || e.Message != tt.text {
+			t.Errorf("%d %s is %+v", tt.status, tt.body, e)
 		}
 	}
 }

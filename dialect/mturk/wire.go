@@ -249,7 +249,9 @@ func appendUUID(dst []byte, b [16]byte) []byte {
 
 // isAmazonJSON reports whether a content type is one of AWS JSON 1.x.
 func isAmazonJSON(h http.Header) bool {
-	return strings.HasPrefix(first(h, "Content-Type"), "application/x-amz-json-")
+	const prefix = "application/x-amz-json-"
+	kind := first(h, "Content-Type")
+	return len(kind) > len(prefix) && strings.EqualFold(kind[:len(prefix)], prefix)
 }
 
 // first returns the value of a header that was sent once, else "".
