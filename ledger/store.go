@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"saldo/money"
 )
@@ -24,6 +25,54 @@ type Store interface {
 	// nothing less than what was durable when it was called.
 	Scan(ctx context.Context, q Query) iter.Seq2[Row, error]
 }
+
+// A SharedStore is a Store that other nodes append to as well. What it makes
+// durable can be seen by any of them, and its time is the same for all.
+type SharedStore interface {
+	Store
+
+	// Now returns the store's time: never after it, and behind by little.
+	Now() time.Time
+
+	// Look returns what others have appended to books since a node saw them, as
+	// of one moment after Look was called.
+	Look(ctx context.Context, known []BookEnd) ([]Tail, error)
+
+	// Lock does the same, and lets nobody else append to the books until the
+	// lock is used or released. A book that has no event yet is not locked.
+	Lock(ctx context.Context, known []BookEnd) (StoreLock, error)
+}
+
+// A StoreLock is the right to append next to some books.
+type StoreLock interface {
+	Tails() []Tail
+
+	// Append is the Store's, and ends the lock whatever comes of it.
+	Append(ctx context.Context, batch *Batch) error
+
+	// Release ends the lock. After Append it does nothing.
+	Release()
+}
+
+// A BookEnd is the end of a book's journal as a node knows it.
+type BookEnd struct {
+	Book BookID
+	Seq  uint64 // 0: the node knows none of its events
+	Hash [32]byte
+}
+
+// A Tail is the end of a book's journal, and what leads there from the end that
+// was known.
+type Tail struct {
+	BookEnd
+	Events []*Event // after the known one
+	Bytes  [][]byte // their encodings
+	Far    bool     // there are more events than are worth reading: Events is empty
+}
+
+// ErrInDoubt says that the store could not find out whether a batch is durable.
+// It may be, or become so.
+var ErrInDoubt = errors.New("ledger: it is not known whether the store has written")
 
 // ErrConflict says that a batch does not follow the last event of its books, or
 // takes an id that is taken.

@@ -179,7 +179,7 @@ func (f *folder) profile(book ledger.BookID, e *ledger.Event, id ledger.AccountI
 			data = text.Data
 		}
 	}
-	f.setWords(book, id, profileWords(data))
+	f.setWords(book, id, ledger.ProfileWords(data))
 }
 
 func (f *folder) setWords(book ledger.BookID, id ledger.AccountID, now []string) {

@@ -131,7 +131,7 @@ func TestRowsSurvive(t *testing.T) {
 		agree(t, m, appendRefund(nil, m), decodeRefund)
 		seq := rapid.Uint64().Draw(t, "mark")
 		agree(t, seq, appendWatermark(nil, seq), decodeWatermark)
-		words := profileWords([]byte(`{"name":"` + rapid.StringMatching(`[a-z @.]{0,99}`).Draw(t, "name") + `"}`))
+		words := ledger.ProfileWords([]byte(`{"name":"` + rapid.StringMatching(`[a-z @.]{0,99}`).Draw(t, "name") + `"}`))
 		if len(words) > 0 {
 			agree(t, words, appendWords(nil, words), decodeWords)
 		}
@@ -236,6 +236,6 @@ func FuzzDecoders(f *testing.F) {
 		_, _ = decodeChunk(nil, 1, b)
 		_, _ = parseDeadlineKey(b)
 		_, _ = parseRecordKey(b)
-		_ = profileWords(b)
+		_ = ledger.ProfileWords(b)
 	})
 }

@@ -537,13 +537,13 @@ func TestWords(t *testing.T) {
 		{``, ""},
 		{`{"name":"a a A"}`, "a"},
 	} {
-		want(t, profileWords([]byte(c.profile)), c.words)
+		want(t, ledger.ProfileWords([]byte(c.profile)), c.words)
 	}
 	many := make([]string, 50)
 	for i := range many {
 		many[i] = fmt.Sprint("w", i)
 	}
-	if n := len(profileWords([]byte(`{"name":"` + strings.Join(many, " ") + `"}`))); n != maxWords {
+	if n := len(ledger.ProfileWords([]byte(`{"name":"` + strings.Join(many, " ") + `"}`))); n != ledger.MaxWords {
 		t.Errorf("%d words", n)
 	}
 }

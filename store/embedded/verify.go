@@ -197,7 +197,7 @@ func (c *checker) accounts() error {
 			}
 			continue
 		}
-		of := profileWords(text.Data)
+		of := ledger.ProfileWords(text.Data)
 		for _, w := range of {
 			c.expect("search", wordKey(c.key[:0], a.Tenant, w, a.ID))
 		}

@@ -1,0 +1,245 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"saldo/ledger"
+)
+
+// Append makes a batch durable: one transaction, one round trip. See
+// [ledger.Store].
+func (s *Store) Append(ctx context.Context, b *ledger.Batch) error {
+	if err := valid(b); err != nil {
+		return err
+	}
+	sent := false
+	err := s.trip(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		sent = true
+		return s.send(ctx, conn, b, "BEGIN")
+	})
+	if !sent {
+		return err
+	}
+	return s.outcome(ctx, b, err)
+}
+
+// valid returns what is wrong with a batch by itself.
+func valid(b *ledger.Batch) error {
+	for i := range b.Books {
+		be := &b.Books[i]
+		if len(be.Events) == 0 || len(be.Events) != len(be.Bytes) || be.Head.Seq != be.From+uint64(len(be.Events)) {
+			return fmt.Errorf("postgres: book %d: %d events with %d encodings from %d to %d",
+				be.Head.Book, len(be.Events), len(be.Bytes), be.From, be.Head.Seq)
+		}
+		for n, e := range be.Events {
+			if e.Seq != be.From+1+uint64(n) {
+				return fmt.Errorf("postgres: book %d: event %d stands where %d should", be.Head.Book, e.Seq, be.From+1+uint64(n))
+			}
+		}
+	}
+	return nil
+}
+
+// send sends a batch's statements, from the first of them (BEGIN, unless the
+// transaction has begun) to COMMIT, in one round trip. When it fails without a
+// conflict the batch may be there or not.
+func (s *Store) send(ctx context.Context, conn *pgxpool.Conn, b *ledger.Batch, first ...string) error {
+	p := &pgx.Batch{}
+	for _, sql := range first {
+		p.Queue(sql)
+	}
+	var now int64
+	s.queue(p, b, &now)
+	committed := false
+	p.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
+		committed = tag.String() == "COMMIT" // of a transaction that has failed it is ROLLBACK
+		return nil
+	})
+	sent := time.Now()
+	err := conn.SendBatch(ctx, p).Close()
+	if err == nil && !committed {
+		err = errors.New("postgres: the transaction was not committed")
+	}
+	if err != nil {
+		if !conn.Conn().IsClosed() {
+			_, _ = conn.Exec(ctx, "ROLLBACK") // else the connection is closed, which does the same
+		}
+		return err
+	}
+	s.counts.appended(time.Since(sent))
+	s.clock.saw(now)
+	if erases(b) {
+		s.eraser.poke()
+	}
+	return nil
+}
+
+// outcome finds out what became of a batch, given what sending it has returned.
+//
+// It is sent again, under the condition that it was sent under first, so that it
+// cannot take effect twice; and while the first try still works somewhere, the
+// two wait for each other at the heads. What conflicts then was either there
+// already, from a try whose answer was lost, or others have been first: the
+// journal tells which.
+func (s *Store) outcome(ctx context.Context, b *ledger.Batch, err error) error {
+	if err == nil {
+		return nil
+	}
+	if isConflict(err) {
+		return s.conflict(ctx, b, err)
+	}
+	if !isRetryable(err) && !unclear(err) {
+		return err
+	}
+	s.counts.doubts.Add(1)
+	s.options.Logger.Warn("the outcome of an append is not known; finding out", "error", err)
+	until := time.Now().Add(s.options.Resolve)
+	for wait := time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
+		if stop := pause(s.ctx, wait); stop != nil || time.Now().After(until) {
+			return fmt.Errorf("%w: %w", ledger.ErrInDoubt, err)
+		}
+		// Not the caller's context: whoever asked wants to know, and so do we.
+		err = s.trip(s.ctx, func(ctx context.Context, conn *pgxpool.Conn) error { return s.send(ctx, conn, b, "BEGIN") })
+		switch {
+		case err == nil:
+			return nil
+		case isConflict(err):
+			ours, looked := s.isOurs(s.ctx, b)
+			if looked == nil && ours {
+				return nil
+			}
+			if looked == nil {
+				return s.conflict(s.ctx, b, err)
+			}
+			err = looked
+		}
+		if !isRetryable(err) && !unclear(err) {
+			return fmt.Errorf("%w: %w", ledger.ErrInDoubt, err)
+		}
+	}
+}
+
+// unclear reports whether an error says nothing of what the database did.
+func unclear(err error) bool { return errors.Is(err, context.Canceled) }
+
+// conflict tells a conflict from a format that a newer program has raised.
+func (s *Store) conflict(ctx context.Context, b *ledger.Batch, err error) error {
+	is := 0
+	if looked := s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		return conn.QueryRow(ctx, `SELECT format FROM saldo.format`).Scan(&is)
+	}); looked == nil && is > format {
+		return fmt.Errorf("%w (format %d, this program knows %d)", ErrFormat, is, format)
+	}
+	return fmt.Errorf("%w: %w", ledger.ErrConflict, err)
+}
+
+// isOurs reports whether the journal has a batch's events where they would be.
+// If so they are made durable once more: the database may have shown them after
+// a restart without having told its replicas.
+func (s *Store) isOurs(ctx context.Context, b *ledger.Batch) (bool, error) {
+	be := &b.Books[0] // the others are in the same transaction
+	var found [][]byte
+	err := s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		found = found[:0]
+		blocks, err := queryBlocks(ctx, conn, `SELECT seq, n, events FROM saldo.journal WHERE book = $1 AND seq > $2 AND seq <= $3 ORDER BY seq`,
+			int64(be.Head.Book), int64(be.From), int64(be.Head.Seq))
+		for _, block := range blocks {
+			for _, e := range block.events {
+				found = append(found, e)
+			}
+		}
+		return err
+	})
+	if err != nil || !slices.EqualFunc(found, be.Bytes, slices.Equal[[]byte]) {
+		return false, err
+	}
+	return true, s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		_, err := conn.Exec(ctx, `UPDATE saldo.heads SET seq = seq WHERE book = $1`, int64(be.Head.Book))
+		return err
+	})
+}
+
+// queue queues the statements that write a batch. The first one fails when a
+// head is not where it should be, or the format is another. It brings the time.
+func (s *Store) queue(p *pgx.Batch, b *ledger.Batch, now *int64) {
+	heads, made := split(b.Books, func(be *ledger.BookEvents) bool { return be.From > 0 })
+	slices.SortFunc(heads, func(x, y *ledger.BookEvents) int { return int(int64(x.Head.Book) - int64(y.Head.Book)) })
+	p.Queue(moveHeads,
+		column(heads, func(be *ledger.BookEvents) int64 { return int64(be.Head.Book) }),
+		column(heads, func(be *ledger.BookEvents) int64 { return int64(be.From) }),
+		column(heads, func(be *ledger.BookEvents) int64 { return int64(be.Head.Seq) }),
+		column(heads, func(be *ledger.BookEvents) int64 { return int64(be.Head.Time) }),
+		column(heads, func(be *ledger.BookEvents) []byte { return be.Head.Hash[:] }),
+		len(heads), format,
+	).QueryRow(func(row pgx.Row) error {
+		var moved int
+		return row.Scan(&moved, now)
+	})
+	if len(made) > 0 {
+		p.Queue(`INSERT INTO saldo.heads (book, tenant, seq, time, hash) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[])`,
+			column(made, func(be *ledger.BookEvents) int64 { return int64(be.Head.Book) }),
+			column(made, func(be *ledger.BookEvents) int64 { return int64(be.Head.Tenant) }),
+			column(made, func(be *ledger.BookEvents) int64 { return int64(be.Head.Seq) }),
+			column(made, func(be *ledger.BookEvents) int64 { return int64(be.Head.Time) }),
+			column(made, func(be *ledger.BookEvents) []byte { return be.Head.Hash[:] }))
+	}
+	queueIDs(p, b.IDs)
+	queueUnits(p, b.Books)
+	queueJournal(p, b.Books)
+	queueAccounts(p, b)
+	queueHolds(p, b.Holds)
+	queueRecords(p, b.Records)
+	queueRefunds(p, b.Refunds)
+	queueTexts(p, b.Books)
+	queueStatements(p, b.Books)
+	queueWords(p, b.Books)
+	queueErasures(p, b.Books)
+}
+
+const moveHeads = `
+WITH moved AS (
+	UPDATE saldo.heads h SET seq = k.seq, time = k.time, hash = k.hash
+	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[]) AS k (book, was, seq, time, hash)
+	WHERE h.book = k.book AND h.seq = k.was
+	RETURNING h.book)
+SELECT 1 / (CASE WHEN (SELECT count(*) FROM moved) = $6 AND (SELECT format FROM saldo.format) <= $7 THEN 1 ELSE 0 END), ` + micros
+
+// split returns pointers to the items that are and that are not.
+func split[T any](items []T, is func(*T) bool) (yes, no []*T) {
+	for i := range items {
+		if is(&items[i]) {
+			yes = append(yes, &items[i])
+		} else {
+			no = append(no, &items[i])
+		}
+	}
+	return yes, no
+}
+
+// column returns one column of rows, as an array for unnest.
+func column[R, V any](rows []R, value func(R) V) []V {
+	values := make([]V, len(rows))
+	for i, row := range rows {
+		values[i] = value(row)
+	}
+	return values
+}
+
+func erases(b *ledger.Batch) bool {
+	for i := range b.Books {
+		for _, e := range b.Books[i].Events {
+			if len(e.Erased) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
