@@ -96,6 +96,7 @@ func (l *Ledger) work(ctx context.Context, cmds []*prepared) error {
 	}
 	if err != nil {
 		l.abandon(r)
+		l.stand(ctx, r, err, now)
 		for _, p := range cmds {
 			if p.taken.CompareAndSwap(false, true) {
 				p.unpin()
@@ -118,6 +119,7 @@ func (l *Ledger) work(ctx context.Context, cmds []*prepared) error {
 	}
 	appending := time.Now()
 	if err := l.commit(ctx, r); err != nil {
+		l.stand(ctx, r, err, now)
 		for _, p := range l.decided {
 			p.unpin()
 			p.answer(Result{}, err)
@@ -296,6 +298,7 @@ func (l *Ledger) commit(ctx context.Context, r *round) error {
 		l.due.change(was, e.next)
 	}
 	l.due.announce()
+	l.standing.Store(nil) // before the rows: who still has it when it is done reading knows that none of them was newer
 	r.publish()
 	l.due.publish()
 	l.arena = l.arena[:0]
@@ -400,6 +403,9 @@ func drop[V any](entries *[]*entry[V]) {
 	*entries = (*entries)[:0]
 }
 
+// errNoSpace is what callers are told when the store says ErrNoSpace.
+var errNoSpace = Errorf(Unavailable, "the disk is almost full; nothing was changed; try again when there is room")
+
 func unavailable(err error) error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -409,7 +415,7 @@ func unavailable(err error) error {
 		return Errorf(Timeout, "the time ran out; repeat the command with its id to learn what became of it")
 	}
 	if errors.Is(err, ErrNoSpace) {
-		return Errorf(Unavailable, "the disk is almost full; nothing was changed; try again when there is room")
+		return errNoSpace
 	}
 	return &Error{Refusal: Refusal{Code: Unavailable, Detail: "the store cannot be written: " + err.Error()}}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,22 +112,138 @@ func TestConflict(t *testing.T) {
 	o.has("A", 4, 0)
 }
 
+// TestNoSpace fills the disk: what is due ends all the same in everything that
+// is read, though nobody can write that down.
 func TestNoSpace(t *testing.T) {
 	ctx := context.Background()
-	o := newOffice(t, own("A"), topup("A", 10),
-		&ledger.PlaceHold{ID: "h", Account: acc("A"), Amount: money.New(5), Expires: ledger.Lifetime{For: time.Minute}})
+	placed := func(id, account string, amount int64, d time.Duration) *ledger.PlaceHold {
+		return &ledger.PlaceHold{ID: id, Account: acc(account), Amount: money.New(amount), Expires: ledger.Lifetime{For: d}}
+	}
+	o := newOffice(t, own("A"), topup("A", 100), capped("AB", 50), capped("ABC", 40), own("D"), topup("D", 10),
+		placed("h", "A", 5, time.Minute), placed("via", "ABC", 30, 2*time.Minute), placed("late", "A", 7, time.Hour))
+	spendable := func(name string, want int64) {
+		t.Helper()
+		b, err := o.Balance(ctx, acc(name))
+		if err != nil || b.Spendable != money.New(want) {
+			t.Errorf("%s can spend %v, %v; want %d", name, b.Spendable, err, want)
+		}
+	}
 	o.failing(ledger.ErrNoSpace)
+	before := o.clock.time()
 	o.no(ledger.Unavailable, charge("A", 1))
-	o.has("A", 10, 5)
-	// What is due cannot be written down: a read says so, rather than wait or lie.
-	o.clock.advance(time.Minute)
-	if _, err := o.Balance(ctx, acc("A")); ledger.CodeOf(err) != ledger.Unavailable {
+	o.has("A", 100, 42)
+	spendable("ABC", 10)
+
+	o.clock.advance(time.Minute) // the first is due
+	o.has("A", 100, 37)
+	o.no(ledger.Unavailable, charge("A", 1))
+	o.has("A", 100, 37)
+	spendable("ABC", 10)
+	o.clock.advance(2 * time.Minute) // and the second, and both accounts that it is made through
+	o.has("A", 100, 7)
+	o.has("AB", 0, 0)
+	o.has("ABC", 0, 0)
+	o.has("D", 10, 0)
+	spendable("ABC", 40)
+	b, err := o.Balance(ctx, acc("A"))
+	if err != nil || b.Seq != 1 || b.AsOf < before.Add(3*time.Minute) {
+		t.Errorf("as of %v, event %d, %v", b.AsOf, b.Seq, err)
+	}
+	for id, state := range map[string]ledger.HoldState{"h": ledger.HoldGone, "via": ledger.HoldGone, "late": ledger.HoldOpen} {
+		h, err := o.Hold(ctx, 1, id)
+		if err != nil || h.State != state || (state == ledger.HoldGone) != h.Remaining.IsZero() || h.Seq != 1 {
+			t.Errorf("the hold %s is %+v, %v", id, h, err)
+		}
+	}
+	if a, err := o.Account(ctx, acc("ABC")); err != nil || !a.Held.IsZero() || a.Seq != 1 {
+		t.Errorf("an account's row is %+v, %v", a, err)
+	}
+	states := map[string]ledger.HoldState{}
+	for row, err := range o.Scan(ctx, ledger.Query{List: ledger.ListHolds, Account: acc("A"), Open: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		states[row.Hold.ID] = row.Hold.State
+	}
+	if states["h"] != ledger.HoldGone || states["late"] != ledger.HoldOpen {
+		t.Errorf("the list of holds says %v", states)
+	}
+	for row, err := range o.Scan(ctx, ledger.Query{List: ledger.ListAccounts, Tenant: 1, Parent: acc("A")}) {
+		if err != nil || !row.Account.Held.IsZero() {
+			t.Errorf("the list of accounts has %+v, %v", row.Account, err)
+		}
+	}
+	for minutes, held := range map[int]int64{0: 42, 1: 37, 2: 7} {
+		at := before.Add(time.Duration(minutes)*time.Minute + time.Second)
+		if b, err := o.BalanceAt(ctx, acc("A"), at); err != nil || b.Held != money.New(held) {
+			t.Errorf("after %d minutes it had %v held, %v; want %d", minutes, b.Held, err, held)
+		}
+	}
+
+	o.failing(nil)
+	o.has("A", 100, 7)
+	o.do(charge("A", 93))
+	o.has("A", 7, 7)
+	report, err := ledger.Verify(ctx, o.store, ledger.VerifyOptions{})
+	if err != nil {
+		t.Errorf("%+v: %v", report, err)
+	}
+}
+
+// TestNoSpaceEnds reads while the disk is full and while there is room again: a
+// read that begins after a write was answered has it.
+func TestNoSpaceEnds(t *testing.T) {
+	ctx := context.Background()
+	o := newOffice(t, own("A"), topup("A", 1_000_000))
+	var spent atomic.Int64
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				before := spent.Load()
+				b, err := o.Balance(ctx, acc("A"))
+				if left, _ := money.New(1_000_000 - before).Sub(b.Posted); err != nil || left.Sign() < 0 {
+					t.Errorf("after %d were spent it has %v, %v", before, b.Posted, err)
+					return
+				}
+			}
+		})
+	}
+	for n := range 200 {
+		o.do(&ledger.PlaceHold{ID: fmt.Sprint("h", n), Account: acc("A"), Amount: money.New(5), Expires: ledger.Lifetime{For: time.Second}})
+		o.failing(ledger.ErrNoSpace)
+		o.clock.advance(time.Second)
+		o.has("A", 1_000_000-spent.Load(), 0)
+		o.failing(nil)
+		o.do(charge("A", 1))
+		spent.Add(1)
+	}
+	close(stop)
+	readers.Wait()
+}
+
+// TestNoSpaceForMany lets more fall due than is kept in memory: then a read says
+// that it cannot tell, rather than tell what is not so.
+func TestNoSpaceForMany(t *testing.T) {
+	o := newOffice(t, own("A"), topup("A", 100))
+	for n := range 40 {
+		o.do(&ledger.PlaceHold{ID: fmt.Sprint("h", n), Account: acc("A"), Amount: money.New(1), Expires: ledger.Lifetime{For: time.Minute + time.Duration(n)*time.Second}})
+	}
+	defer ledger.SetWindow(8)()
+	o.restart()
+	o.failing(ledger.ErrNoSpace)
+	o.clock.advance(time.Hour)
+	if _, err := o.Balance(context.Background(), acc("A")); ledger.CodeOf(err) != ledger.Unavailable {
 		t.Errorf("%v, want unavailable", err)
 	}
-	o.no(ledger.Unavailable, charge("A", 1))
 	o.failing(nil)
-	o.has("A", 10, 0)
-	o.do(charge("A", 10))
+	o.has("A", 100, 0)
 }
 
 func TestGivingUp(t *testing.T) {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -9,13 +10,20 @@ import (
 )
 
 // settle waits until everything that is due by now has been made to expire, so
-// that what is read next is true at the time that it returns.
-func (l *Ledger) settle(ctx context.Context) (Time, error) {
+// that what is read next is true at the time that it returns. Where there is no
+// room to write that down, it returns how things stand without.
+func (l *Ledger) settle(ctx context.Context) (Time, *standing, error) {
 	now, err := l.clock()
-	for err == nil && now >= l.due.next() {
+	for full := 0; err == nil && now >= l.due.next(); {
+		if s := l.standing.Load(); s.covers(now) {
+			return max(now, s.at), s, nil
+		}
 		err = l.turn(ctx)
+		if full++; errors.Is(err, errNoSpace) && full < 3 {
+			err = nil // look at the standing; none is there, too, when there is room again
+		}
 	}
-	return now, err
+	return now, nil, err
 }
 
 // turn waits for a turn of the loop: what was decided before is durable then.
@@ -31,10 +39,15 @@ func (l *Ledger) turn(ctx context.Context) error {
 
 // Account returns an account as it is now. It is the ledger's own: read only.
 func (l *Ledger) Account(ctx context.Context, id AccountID) (*Account, error) {
-	if _, err := l.settle(ctx); err != nil {
+	_, s, err := l.settle(ctx)
+	if err != nil {
 		return nil, err
 	}
-	return l.account(ctx, id)
+	a, err := l.account(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.account(a), nil
 }
 
 func (l *Ledger) account(ctx context.Context, id AccountID) (*Account, error) {
@@ -96,10 +109,19 @@ func (l *Ledger) UnitOf(ctx context.Context, a *Account) (money.Unit, error) {
 
 // Balance returns what an account has now.
 func (l *Ledger) Balance(ctx context.Context, id AccountID) (Balance, error) {
-	now, err := l.settle(ctx)
-	if err != nil {
-		return Balance{}, err
+	for {
+		now, s, err := l.settle(ctx)
+		if err != nil {
+			return Balance{}, err
+		}
+		b, err := l.balance(ctx, id, now, s)
+		if err != nil || s == nil || l.standing.Load() == s { // else something was written since
+			return b, err
+		}
 	}
+}
+
+func (l *Ledger) balance(ctx context.Context, id AccountID, now Time, s *standing) (Balance, error) {
 	a, err := l.account(ctx, id)
 	if err != nil {
 		return Balance{}, err
@@ -112,11 +134,18 @@ func (l *Ledger) Balance(ctx context.Context, id AccountID) (Balance, error) {
 	if a, err = l.account(ctx, id); err != nil { // not older than head
 		return Balance{}, err
 	}
+	a = s.account(a)
 	bal := figures(a, head.Units[a.Unit])
 	bal.Seq = head.Seq
 	bal.AsOf = max(now, head.Time, a.Updated) // not the present: what is due since then is in it
 	if a.Mode == Drawing {
-		err = bal.draw(func(id AccountID) (*Account, error) { return l.account(ctx, id) })
+		err = bal.draw(func(id AccountID) (*Account, error) {
+			a, err := l.account(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			return s.account(a), nil
+		})
 	}
 	return bal, err
 }
@@ -204,7 +233,11 @@ func withAfter(a *Account, after *After, e *Event) *Account {
 // count until their deadline. What a drawing account could have spent is not
 // known for the past and is zero.
 func (l *Ledger) BalanceAt(ctx context.Context, id AccountID, at Time) (Balance, error) {
-	a, err := l.Account(ctx, id)
+	_, s, err := l.settle(ctx)
+	if err != nil {
+		return Balance{}, err
+	}
+	a, err := l.account(ctx, id)
 	if err != nil {
 		return Balance{}, err
 	}
@@ -220,7 +253,7 @@ func (l *Ledger) BalanceAt(ctx context.Context, id AccountID, at Time) (Balance,
 		return Balance{}, err
 	}
 	if int64(at) >= l.deciding.Load() { // what is being written may have happened by then
-		if err := l.turn(ctx); err != nil {
+		if err := l.turn(ctx); err != nil && !errors.Is(err, errNoSpace) { // then nothing was
 			return Balance{}, err
 		}
 	}
@@ -256,6 +289,9 @@ func (l *Ledger) BalanceAt(ctx context.Context, id AccountID, at Time) (Balance,
 			break
 		}
 	}
+	if err := l.lapseUnwritten(ctx, row, s, at); err != nil {
+		return Balance{}, err
+	}
 	b := figures(row, unit)
 	b.AsOf, b.Seq = at, seq
 	return b, nil
@@ -268,26 +304,44 @@ func (l *Ledger) lapse(ctx context.Context, a *Account, e *Event, at Time) (bool
 		return false, nil
 	}
 	for i := range e.Holds {
-		ch := &e.Holds[i]
-		if ch.Expires > at {
-			continue
-		}
-		counts, err := l.counts(ctx, a.ID, ch)
-		if err != nil {
-			return false, err
-		}
-		if counts {
-			left := saturate(ch.Amount.Sub(ch.Captured))
-			a.Held = saturate(a.Held.Sub(left))
+		if ch := &e.Holds[i]; ch.Expires <= at {
+			if err := l.lapseHold(ctx, a, ch.Account, ch.Via, saturate(ch.Amount.Sub(ch.Captured))); err != nil {
+				return false, err
+			}
 		}
 	}
 	return true, nil
 }
 
+// lapseUnwritten is lapse for the holds whose end nobody could write down yet.
+func (l *Ledger) lapseUnwritten(ctx context.Context, a *Account, s *standing, at Time) error {
+	if s == nil {
+		return nil
+	}
+	for _, h := range s.holds {
+		if h.Book == a.Book && h.Expires <= at {
+			if err := l.lapseHold(ctx, a, h.Account, h.Via, saturate(h.Amount.Sub(h.Captured))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lapseHold takes what was left of a hold off what an account holds, if it
+// counted for it.
+func (l *Ledger) lapseHold(ctx context.Context, a *Account, payer, via AccountID, left money.Amount) error {
+	counts, err := l.counts(ctx, a.ID, payer, via)
+	if err == nil && counts {
+		a.Held = saturate(a.Held.Sub(left))
+	}
+	return err
+}
+
 // counts reports whether a hold counts for an account: its payer, or one of the
 // drawing accounts on the way there.
-func (l *Ledger) counts(ctx context.Context, id AccountID, ch *HoldChange) (bool, error) {
-	for on := ch.Via; !on.IsZero() && on != id && on != ch.Account; {
+func (l *Ledger) counts(ctx context.Context, id, payer, via AccountID) (bool, error) {
+	for on := via; !on.IsZero() && on != id && on != payer; {
 		a, err := l.account(ctx, on)
 		if err != nil {
 			return false, err
@@ -296,7 +350,7 @@ func (l *Ledger) counts(ctx context.Context, id AccountID, ch *HoldChange) (bool
 			return true, nil
 		}
 	}
-	return id == ch.Account || id == ch.Via, nil
+	return id == payer || id == via, nil
 }
 
 // Head returns the end of a book's journal. Its Seq is 0 if there is no such book.
@@ -328,7 +382,8 @@ func (l *Ledger) HoldByRef(ctx context.Context, ref Ref) (*Hold, error) {
 
 // hold returns a hold as it is now, or nil.
 func (l *Ledger) hold(ctx context.Context, ref Ref) (*Hold, error) {
-	if _, err := l.settle(ctx); err != nil {
+	_, s, err := l.settle(ctx)
+	if err != nil {
 		return nil, err
 	}
 	h, ok := l.holds.row(ref)
@@ -342,7 +397,7 @@ func (l *Ledger) hold(ctx context.Context, ref Ref) (*Hold, error) {
 		l.holds.fill(e, snap.Holds[0])
 		h, _ = l.holds.value(e)
 	}
-	return h, nil
+	return s.hold(h), nil
 }
 
 // Record returns a record as it is now, or nil.
@@ -440,13 +495,17 @@ func (l *Ledger) Text(ctx context.Context, book BookID, at TextAt) ([]byte, erro
 // Scan lists what is durable: every command answered before is in it.
 func (l *Ledger) Scan(ctx context.Context, q Query) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		if _, err := l.settle(ctx); err != nil {
+		_, s, err := l.settle(ctx)
+		if err != nil {
 			yield(Row{}, err)
 			return
 		}
 		for row, err := range l.store.Scan(ctx, q) {
 			if err != nil {
 				err = unavailable(err)
+			}
+			if s != nil && l.standing.Load() == s {
+				s.row(&row)
 			}
 			if !yield(row, err) || err != nil {
 				return
