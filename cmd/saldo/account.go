@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -233,4 +232,42 @@ func (a *app) aliasCommand(noun, example string, path func(ctx context.Context, 
 				return s.call(ctx, http.MethodDelete, at+"/aliases/"+url.PathEscape(args[1])+"/"+url.PathEscape(args[2]), nil)
 			}, a.shown(columns...)))
 	return c
+}
+
+// showItems prints the items of a list that comes in one page.
+func (a *app) showItems(data json.RawMessage, columns ...string) error {
+	var page struct {
+		Items []json.RawMessage `json:"items"`
+	}
+	if err := json.Unmarshal(data, &page); err != nil {
+		return err
+	}
+	if page.Items == nil {
+		page.Items = []json.RawMessage{}
+	}
+	list, err := json.Marshal(page.Items)
+	if err != nil {
+		return err
+	}
+	return a.showList(json.RawMessage(list), columns...)
+}
+
+// eraseCommand is saldo erase.
+func (a *app) eraseCommand() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{Use: "erase ACCOUNT", Short: "Remove a person: names, reasons and metadata of an account; the figures stay",
+		Long: `Remove all free text of an account: its name and metadata, and the reasons and
+metadata of everything that touched it. Amounts stay, and the journal still
+proves itself. Backups that were made before still have the text.`,
+		Example: "  saldo erase ann --yes"}
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return a.onAccount(c, func(ctx context.Context, s *asker, path string) (json.RawMessage, error) {
+		if !yes && !isTerminal(a.stdin) {
+			return nil, usagef("this cannot be undone: say --yes")
+		}
+		if err := a.confirm(yes, "Erase every name and text of %s? This cannot be undone.", strings.TrimPrefix(path, "/v1/accounts/")); err != nil {
+			return nil, err
+		}
+		return s.call(ctx, http.MethodPost, path+"/erase", object{})
+	}, accountDetails...)
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+
+	"saldo/dialect/mturklegacy"
 )
 
 // A config is what a server is told: flags over environment over the file over
@@ -40,6 +42,12 @@ type config struct {
 	Rate                 int64 // requests a minute
 	Drain                time.Duration
 	WriteContext         bool
+
+	Dialects          []string            // beside native
+	DialectListen     map[string]string   // addresses of dialects that have one of their own
+	DialectHost       map[string]string   // host names, the same
+	LegacyRetired     mturklegacy.Retired // versions of the legacy MTurk API
+	FrontierUpdatedAt bool
 
 	File string            // the file that was read; "": none
 	from map[string]string // where each setting came from
@@ -71,6 +79,11 @@ type setting struct {
 var settings = []setting{
 	{"data", kindText, "", "directory of the books (default: $XDG_STATE_HOME/saldo)", false},
 	{"listen", kindText, "127.0.0.1:7400", "address to listen on", false},
+	{"dialects", kindList, "twilio,mturk,gateway360,frontier", "vendors' APIs that are served beside the native one; mturk-legacy is the further one that there is", false},
+	{"dialect-listen", kindList, "", "addresses that vendors' APIs have for themselves, as twilio=127.0.0.1:7402", false},
+	{"dialect-host", kindList, "", "host names that vendors' APIs have for themselves, as mturk=mturk.example.com", false},
+	{"mturk-legacy-retired", kindList, "", "versions of the legacy MTurk API, as 2014-08-15, that are answered as after their end in 2019; or all", false},
+	{"frontier-updated-at", kindYesNo, "false", "tell in frontier's balances when they changed, which Frontier itself never does", false},
 	{"admin-listen", kindText, "", "another address for metrics, backups and tenants; the first one then has none of them", false},
 	{"tls-cert", kindText, "", "file of the TLS certificate chain, PEM; read again on SIGHUP", false},
 	{"tls-key", kindText, "", "file of the certificate's key, PEM", false},
@@ -299,17 +312,47 @@ func (c *config) fill() error {
 	c.Rate = r.size("rate")
 	c.Drain = r.duration("drain")
 	c.WriteContext = r.yesNo("write-context")
+	c.fillDialects(&r)
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		r.fail("tls-cert", "and tls-key belong together: give both or none")
 	}
-	for _, key := range []string{"listen", "admin-listen"} {
-		address := c.k.String(key)
-		if address != "" && r.err == nil && !isLoopback(address) && c.TLSCert == "" && !c.PlaintextBehindProxy {
-			r.fail(key, "is %s, beyond loopback, without TLS: credentials could be read on the way. Give tls-cert and tls-key, "+
-				"or plaintext-behind-proxy if a proxy before this server speaks TLS", address)
-		}
+	r.safe("listen", c.Listen)
+	r.safe("admin-listen", c.AdminListen)
+	for _, address := range c.DialectListen {
+		r.safe("dialect-listen", address)
 	}
 	return r.err
+}
+
+// fillDialects reads which vendors' APIs are served, and where.
+func (c *config) fillDialects(r *reader) {
+	c.Dialects = r.list("dialects")
+	for _, name := range c.Dialects {
+		if !slices.Contains(vendors, name) {
+			r.fail("dialects", "has %q; there are %s (the native API is always served)", name, strings.Join(vendors, ", "))
+		}
+	}
+	c.DialectListen, c.DialectHost = r.ofDialects("dialect-listen"), r.ofDialects("dialect-host")
+	for name, address := range c.DialectListen {
+		if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+			r.fail("dialect-listen", "has %q for %s; write HOST:PORT, or :PORT for every address of the machine", address, name)
+		}
+	}
+	for name, host := range c.DialectHost {
+		if host == "" || strings.ContainsAny(host, ":/ ") {
+			r.fail("dialect-host", "has %q for %s; write the name alone, without a port", host, name)
+		}
+		if c.DialectListen[name] != "" {
+			r.fail("dialect-host", "has %s, which has an address of its own in dialect-listen: give one of the two", name)
+		}
+		c.DialectHost[name] = strings.ToLower(host)
+	}
+	retired, err := mturklegacy.ParseRetired(strings.Join(r.list("mturk-legacy-retired"), ","))
+	if err != nil {
+		r.fail("mturk-legacy-retired", "is wrong: %v", err)
+	}
+	c.LegacyRetired = retired
+	c.FrontierUpdatedAt = r.yesNo("frontier-updated-at")
 }
 
 // isLoopback reports whether only this machine can reach an address.
@@ -422,21 +465,51 @@ func parseSize(s string) (int64, error) {
 	return n << shift, nil
 }
 
-func (r *reader) prefixes(key string) (ps []netip.Prefix) {
-	var texts []string
+// safe refuses an address that credentials would go to in the clear.
+func (r *reader) safe(key, address string) {
+	if address != "" && r.err == nil && !isLoopback(address) && r.c.TLSCert == "" && !r.c.PlaintextBehindProxy {
+		r.fail(key, "is %s, beyond loopback, without TLS: credentials could be read on the way. Give tls-cert and tls-key, "+
+			"or plaintext-behind-proxy if a proxy before this server speaks TLS", address)
+	}
+}
+
+// list reads words with commas or spaces between them, or a list of the file.
+func (r *reader) list(key string) (texts []string) {
 	switch v := r.c.k.Get(key).(type) {
 	case string:
-		texts = strings.FieldsFunc(v, func(c rune) bool { return c == ',' || c == ' ' })
+		return strings.FieldsFunc(v, func(c rune) bool { return c == ',' || c == ' ' })
 	case []string:
-		texts = v
+		return slices.DeleteFunc(slices.Clone(v), func(t string) bool { return t == "" })
 	case []any:
 		for _, t := range v {
 			texts = append(texts, fmt.Sprint(t))
 		}
 	default:
-		r.fail(key, "has to be a list of addresses, not %v", v)
+		r.fail(key, "has to be a list, not %v", v)
 	}
-	for _, t := range texts {
+	return texts
+}
+
+// ofDialects reads a list of NAME=VALUE, of dialects that are served.
+func (r *reader) ofDialects(key string) map[string]string {
+	m := map[string]string{}
+	for _, pair := range r.list(key) {
+		name, value, _ := strings.Cut(pair, "=")
+		switch {
+		case value == "":
+			r.fail(key, "has %q; write a dialect and what it gets, as twilio=…", pair)
+		case !slices.Contains(r.c.Dialects, name):
+			r.fail(key, "has %q, which is not among the dialects that are served: %s", name, strings.Join(r.c.Dialects, ", "))
+		case m[name] != "":
+			r.fail(key, "has %s twice", name)
+		}
+		m[name] = value
+	}
+	return m
+}
+
+func (r *reader) prefixes(key string) (ps []netip.Prefix) {
+	for _, t := range r.list(key) {
 		p, err := netip.ParsePrefix(t)
 		if err != nil {
 			a, err := netip.ParseAddr(t)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"saldo/auth"
+	"saldo/dialect"
 	"saldo/dialect/native"
 	"saldo/ledger"
 )
@@ -40,6 +41,7 @@ func exitCode(err error) int {
 	var refused *native.Error
 	var ledgers *ledger.Error
 	var network net.Error
+	var vendor *dialect.Error
 	switch {
 	case err == nil:
 		return exitOK
@@ -49,6 +51,14 @@ func exitCode(err error) int {
 		return refusalCode(refused.LedgerCode(), refused.Retryable)
 	case errors.As(err, &ledgers):
 		return refusalCode(ledgers.Code, ledgers.Code.Retryable())
+	case errors.As(err, &vendor):
+		switch {
+		case vendor.Reason == dialect.Unauthorized, vendor.Reason == dialect.Forbidden:
+			return exitDenied
+		case vendor.Reason.Retryable():
+			return exitRetry
+		}
+		return exitFailed
 	case errors.Is(err, auth.ErrUnauthorized):
 		return exitDenied
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.As(err, &network):

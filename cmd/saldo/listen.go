@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -18,14 +20,15 @@ import (
 // A front is the listeners of a node.
 type front struct {
 	customers net.Listener
-	admin     net.Listener // nil: the same
-	cert      *certificate // nil: no TLS
+	admin     net.Listener            // nil: the same
+	own       map[string]net.Listener // of dialects that have one for themselves
+	cert      *certificate            // nil: no TLS
 }
 
 // listen opens the ports that a configuration names, so that who cannot have
 // them learns it before anything else happens.
 func listen(ctx context.Context, c *config) (_ *front, err error) {
-	f := &front{}
+	f := &front{own: map[string]net.Listener{}}
 	defer func() {
 		if err != nil {
 			f.close()
@@ -45,6 +48,13 @@ func listen(ctx context.Context, c *config) (_ *front, err error) {
 			return nil, listenError("admin-listen", c.AdminListen, err)
 		}
 	}
+	for name, address := range c.DialectListen {
+		l, err := lc.Listen(ctx, "tcp", address)
+		if err != nil {
+			return nil, listenError("dialect-listen "+name+"=", address, err)
+		}
+		f.own[name] = l
+	}
 	return f, nil
 }
 
@@ -56,11 +66,19 @@ func listenError(setting, address string, err error) error {
 }
 
 func (f *front) close() {
-	for _, l := range []net.Listener{f.customers, f.admin} {
+	for _, l := range append(slices.Collect(maps.Values(f.own)), f.customers, f.admin) {
 		if l != nil {
 			l.Close()
 		}
 	}
+}
+
+// dialectURL is where a dialect is asked.
+func (f *front) dialectURL(name string) string {
+	if l := f.own[name]; l != nil {
+		return f.urlOf(l)
+	}
+	return f.url()
 }
 
 // url is where the API is asked: a name of this machine, if it is everywhere.
@@ -92,6 +110,10 @@ func (f *front) serve(ctx context.Context, n *node, reload <-chan struct{}) erro
 	if f.admin != nil {
 		servers = append(servers, f.server(n.admin, n.log))
 		listeners = append(listeners, f.admin)
+	}
+	for name, l := range f.own {
+		servers = append(servers, f.server(n.own[name], n.log))
+		listeners = append(listeners, l)
 	}
 	failed := make(chan error, len(servers))
 	for i, s := range servers {
@@ -138,6 +160,7 @@ func (f *front) server(h http.Handler, log *slog.Logger) *http.Server {
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetHTTP2(true)
+	s.Protocols.SetUnencryptedHTTP2(true) // gRPC needs it
 	if f.cert != nil {
 		s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: f.cert.get}
 	}

@@ -191,7 +191,8 @@ func (a *app) balanceCommand() *cobra.Command {
 		Example: `  saldo balance ann
   saldo balance ann --jq .spendable
   saldo balance ann --at 2026-01-31T23:59:59Z
-  saldo balance ann bob -o csv`,
+  saldo balance ann bob -o csv
+  saldo balance twilio --account-sid AC… --secret-file token.txt`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := a.asker()
@@ -226,6 +227,7 @@ func (a *app) balanceCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&at, "at", "", "a past time, as 2026-01-31T12:00:00Z")
+	c.AddCommand(a.vendorCommands()...)
 	return c
 }
 

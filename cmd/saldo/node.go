@@ -38,7 +38,8 @@ type node struct {
 	metrics *metrics
 
 	customers http.Handler
-	admin     http.Handler // nil: customers has it all
+	admin     http.Handler            // nil: customers has it all
+	own       map[string]http.Handler // of dialects that have a listener for themselves
 	stopping  atomic.Bool
 	ending    chan struct{} // closed when stopping: event streams end
 	token     string        // of the first operator, when it was made now
@@ -141,11 +142,12 @@ func (n *node) route(registry *prometheus.Registry, keys auth.MasterKeys) {
 	api := native.New(n.ledger, n.auth, native.Options{Logger: n.log, Metrics: counts, Rate: rate, Keys: keys,
 		ClientAddr: clientAddr(n.config.TrustedProxies), Ready: n.ready, SecureCookies: n.config.PlaintextBehindProxy, Done: n.ending})
 	admin := &administration{node: n, registry: registry, next: api}
-	n.customers = admin
+	public := http.Handler(admin)
 	if n.config.AdminListen != "" {
 		n.admin = admin
-		n.customers = withoutAdministration{api}
+		public = withoutAdministration{api}
 	}
+	n.customers, n.own = n.speak(public, dialect.Options{Logger: n.log, Metrics: counts, ClientAddr: clientAddr(n.config.TrustedProxies)})
 }
 
 // ready says why the server should get no requests now.

@@ -32,17 +32,24 @@ import (
 // testConfig returns the settings that flags make, on a directory of the test's.
 func testConfig(t *testing.T, flags ...string) *config {
 	t.Helper()
-	f := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	configFlags(f)
 	dir := t.TempDir()
-	if err := f.Parse(append([]string{"--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0"}, flags...)); err != nil {
-		t.Fatal(err)
-	}
+	f := newFlags(t, append([]string{"--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0"}, flags...)...)
 	c, err := readConfig(func(name string) string { return map[string]string{"HOME": dir}[name] }, f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// newFlags returns the flags of settings as they are given.
+func newFlags(t *testing.T, flags ...string) *pflag.FlagSet {
+	t.Helper()
+	f := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	configFlags(f)
+	if err := f.Parse(flags); err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 // A running is a node that serves for a test.

@@ -284,7 +284,7 @@ func title(column string) string {
 // isFigure reports whether a column's numbers stand one under the other.
 func isFigure(column string) bool {
 	column = column[strings.LastIndexByte(column, '.')+1:]
-	return slices.Contains([]string{"posted", "held", "available", "credit_limit", "spendable", "amount", "remaining", "captured",
+	return slices.Contains([]string{"posted", "held", "available", "credit_limit", "spendable", "balance", "on_hold", "amount", "remaining", "captured",
 		"spent", "cap", "running", "seq", "scale"}, column)
 }
 

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"saldo/dialect/native"
+)
+
+// A stage is a demo that runs for a test, and the line that it printed.
+type stage struct {
+	URL    string
+	Native struct {
+		Token     string
+		AccountID string `json:"account_id"`
+	}
+	Twilio struct {
+		AccountSID    string `json:"account_sid"`
+		AuthToken     string `json:"auth_token"`
+		SubaccountSID string `json:"subaccount_sid"`
+	}
+	MTurk struct {
+		AccessKeyID     string `json:"access_key_id"`
+		SecretAccessKey string `json:"secret_access_key"`
+	}
+	Gateway360 struct {
+		APIKey           string `json:"api_key"`
+		Subaccount       string
+		SubaccountAPIKey string `json:"subaccount_api_key"`
+	}
+	Frontier struct {
+		OrgID        string `json:"org_id"`
+		BillingID    string `json:"billing_id"`
+		ClientID     string `json:"client_id"`
+		ClientSecret string `json:"client_secret"`
+	}
+	home string
+}
+
+// startDemo runs saldo demo -o json until the test ends.
+func startDemo(t *testing.T, args ...string) *stage {
+	t.Helper()
+	s := &stage{home: t.TempDir()}
+	ctx, stop := context.WithCancel(context.Background())
+	out, in := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		args = append([]string{"demo", "-o", "json", "--listen", "127.0.0.1:0", "--write-context=false"}, args...)
+		ended <- run(ctx, args, s.getenv(nil), strings.NewReader(""), in, os.Stderr)
+		in.Close()
+	}()
+	t.Cleanup(func() {
+		stop()
+		if code := <-ended; code != exitOK {
+			t.Errorf("the demo ended with %d", code)
+		}
+	})
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(s); err != nil {
+		t.Fatalf("%v in %s", err, line)
+	}
+	go io.Copy(io.Discard, out)
+	return s
+}
+
+func (s *stage) getenv(vars map[string]string) func(string) string {
+	return func(name string) string {
+		if name == "HOME" || name == "XDG_STATE_HOME" || name == "XDG_CONFIG_HOME" {
+			return s.home
+		}
+		return vars[name]
+	}
+}
+
+// says runs a command of the program with variables, and returns its exit code
+// and what it said.
+func (s *stage) says(t *testing.T, vars map[string]string, args ...string) (int, string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), args, s.getenv(vars), strings.NewReader(""), &out, &errs)
+	return code, out.String() + errs.String()
+}
+
+// TestVendorBalances asks with saldo balance VENDOR what the demo's line is for,
+// and sees a native charge in each answer.
+func TestVendorBalances(t *testing.T) {
+	s := startDemo(t)
+	token := filepath.Join(s.home, "token")
+	if err := writeSecret(token, s.Twilio.AuthToken); err != nil {
+		t.Fatal(err)
+	}
+	twilio := []string{"balance", "twilio", "--address", s.URL, "--account-sid", s.Twilio.AccountSID, "--secret-file", token}
+	gateway := map[string]string{"GATEWAY360_API_KEY": s.Gateway360.APIKey}
+	aws := map[string]string{"AWS_ACCESS_KEY_ID": s.MTurk.AccessKeyID, "AWS_SECRET_ACCESS_KEY": s.MTurk.SecretAccessKey, "AWS_ENDPOINT_URL_MTURK": s.URL}
+	frontier := map[string]string{"FRONTIER_URL": s.URL, "FRONTIER_ORG_ID": s.Frontier.OrgID, "FRONTIER_BILLING_ID": s.Frontier.BillingID,
+		"FRONTIER_CLIENT_ID": s.Frontier.ClientID, "FRONTIER_CLIENT_SECRET": s.Frontier.ClientSecret}
+	saldo := map[string]string{"SALDO_ADDRESS": s.URL, "SALDO_TOKEN": s.Native.Token}
+	api := &native.Client{URL: s.URL, Token: s.Native.Token, Tenant: "main"}
+	for _, c := range []struct {
+		what          string
+		vars          map[string]string
+		args          []string
+		charge        string // account
+		amount        string
+		before, after string
+	}{
+		{"twilio", nil, twilio, s.Twilio.AccountSID, "0.02", "0.05 USD", "0.03 USD"},
+		{"a Twilio sub-account spends its owner's", nil, twilio, s.Twilio.SubaccountSID, "0.015", "0.03 USD", "0.015 USD"},
+		{"gateway360", gateway, []string{"balance", "gateway360", "--address", s.URL}, "", "", "155.2493 EUR", ""},
+		{"its sub-account", gateway, []string{"balance", "gateway360", "--address", s.URL, "--user-name", s.Gateway360.Subaccount}, "", "", "1225.0000 CREDITS", ""},
+		{"the sub-account's own key", map[string]string{"GATEWAY360_API_KEY": s.Gateway360.SubaccountAPIKey},
+			[]string{"balance", "gateway360", "--address", s.URL}, "", "", "1225.0000 CREDITS", ""},
+		{"mturk", aws, []string{"balance", "mturk"}, "", "", "10000.00 USD", ""},
+		{"mturk before 2017", aws, []string{"balance", "mturk", "--legacy", "2014-08-15"}, "", "", "10000.00 USD", ""},
+		{"frontier", frontier, []string{"balance", "frontier"}, s.Frontier.BillingID, "0.5", "1000 VC", "999 VC"},
+		{"saldo", saldo, []string{"balance", "saldo", "spare"}, s.Native.AccountID, "1.25", "100.000000 USD", "98.750000 USD"},
+	} {
+		args := append(c.args, "--jq", `.balance + " " + .unit`)
+		if code, got := s.says(t, c.vars, args...); code != exitOK || strings.TrimSpace(got) != c.before {
+			t.Errorf("%s: %d %s, want %s", c.what, code, got, c.before)
+		}
+		if c.charge == "" {
+			continue
+		}
+		if _, err := api.Charge(t.Context(), c.charge, native.TransferRequest{ID: c.what, Amount: c.amount}); err != nil {
+			t.Fatal(err)
+		}
+		if code, got := s.says(t, c.vars, args...); code != exitOK || strings.TrimSpace(got) != c.after {
+			t.Errorf("%s after a charge of %s: %d %s, want %s", c.what, c.amount, code, got, c.after)
+		}
+	}
+
+	aws["AWS_SECRET_ACCESS_KEY"] = "wrong"
+	for _, c := range []struct {
+		code int
+		says string
+		vars map[string]string
+		args []string
+	}{
+		{exitUsage, "say --account-sid, or set TWILIO_ACCOUNT_SID", nil, []string{"balance", "twilio"}},
+		{exitUsage, "no secret: give --secret-file, or set TWILIO_AUTH_TOKEN or", nil, []string{"balance", "twilio", "--account-sid", s.Twilio.AccountSID}},
+		{exitUsage, "say --address, or set FRONTIER_URL", map[string]string{"FRONTIER_ORG_ID": "x", "FRONTIER_BILLING_ID": "x"}, []string{"balance", "frontier"}},
+		{exitDenied, "unauthorized", aws, []string{"balance", "mturk"}},
+		{exitFailed, "not found", nil, []string{"balance", "twilio", "--address", s.URL, "--account-sid", s.Twilio.SubaccountSID, "--key-sid", s.Twilio.AccountSID, "--secret-file", token}},
+		{exitRetry, "unavailable", gateway, []string{"balance", "gateway360", "--address", "http://127.0.0.1:1"}},
+	} {
+		if code, got := s.says(t, c.vars, c.args...); code != c.code || !strings.Contains(got, c.says) {
+			t.Errorf("%v: %d %s, want %d %s", c.args, code, got, c.code, c.says)
+		}
+	}
+}
