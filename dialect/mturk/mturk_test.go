@@ -63,15 +63,13 @@ func suite(server func(*dialecttest.World, dialect.Options) http.Handler) *diale
 		Requests: func(w *dialecttest.World, account ledger.AccountID) []string {
 			issued := w.Issue(auth.MTurk, account, auth.Read)
 			return []string{
-				sign(t0(w), balanceRequest, issued.Credential.ID, issued.Secret, time.Now()),
-				sign(t0(w), strings.Replace(balanceRequest, "{}", `{"a": [1, "x"]}`, 1), issued.Credential.ID, issued.Secret, time.Now()),
+				sign(w.T, balanceRequest, issued.Credential.ID, issued.Secret, time.Now()),
+				sign(w.T, strings.Replace(balanceRequest, "{}", `{"a": [1, "x"]}`, 1), issued.Credential.ID, issued.Secret, time.Now()),
 			}
 		},
 		Check: checkAnswer,
 	}
 }
-
-func t0(w *dialecttest.World) testing.TB { return w.T }
 
 const balanceRequest = "POST / HTTP/1.1\nHost: " + exampleHost + "\nContent-Type: application/x-amz-json-1.1\n" +
 	"X-Amz-Target: MTurkRequesterServiceV20170117.GetAccountBalance\nContent-Length: 2\n\n{}"
@@ -85,10 +83,13 @@ var (
 	balanceBody = regexp.MustCompile(`^\{"AvailableBalance":"[0-9]+\.[0-9]{2}","OnHoldBalance":"0\.00"\}$`)
 )
 
+// requestIDHeader is as the service spells it, not as net/http does.
+var requestIDHeader = "x-amzn-RequestId"
+
 // checkAnswer says what is wrong with an answer of the JSON 1.1 server.
 func checkAnswer(resp *http.Response, body []byte) error {
 	var errs []error
-	if id := resp.Header["x-amzn-RequestId"]; len(id) == 0 || !requestID.MatchString(id[0]) {
+	if id := resp.Header[requestIDHeader]; len(id) == 0 || !requestID.MatchString(id[0]) {
 		errs = append(errs, fmt.Errorf("x-amzn-RequestId is %q", id))
 	}
 	if len(resp.Header["X-Amzn-Query-Error"]) > 0 {
@@ -415,10 +416,20 @@ func TestClientsClock(t *testing.T) {
 	}
 }
 
-// Every code of the ledger has one row, no row is there twice, and what may pass
-// is answered in a way that the SDKs retry.
+// nativeCodes are what the native API says for codes of the ledger.
+var nativeCodes = map[ledger.Code]string{
+	ledger.Invalid: native.CodeValidation, ledger.NotFound: native.CodeNotFound, ledger.Denied: native.CodeForbidden,
+	ledger.Insufficient: native.CodeInsufficient, ledger.Frozen: native.CodeFrozen, ledger.Closed: native.CodeClosed,
+	ledger.IDTaken: native.CodeMismatch, ledger.Changed: native.CodePrecondition, ledger.Exists: native.CodeExists,
+	ledger.HoldClosed: native.CodeHoldClosed, ledger.HoldExpired: native.CodeHoldExpired, ledger.NotEmpty: native.CodeNotEmpty,
+	ledger.OverRefund: native.CodeOverRefund, ledger.Overflow: native.CodeOverflow, ledger.TooMany: native.CodeTooMany,
+	ledger.Busy: native.CodeBusy, ledger.Unavailable: native.CodeUnavailable, ledger.Timeout: native.CodeTimeout,
+	ledger.Contention: native.CodeContention, ledger.ClockJump: native.CodeClockJump, ledger.Internal: native.CodeInternal,
+}
+
+// Every code of the ledger has one row, and what may pass is answered in a way
+// that the SDKs retry.
 func TestFaults(t *testing.T) {
-	seen := map[[2]string][]ledger.Code{}
 	for _, f := range faults {
 		if f.kind == "" || f.plain.code == "" || f.plain.status == 0 || f.status == 0 {
 			t.Errorf("%+v lacks something", f)
@@ -429,7 +440,6 @@ func TestFaults(t *testing.T) {
 		if (f.reason == dialect.Unavailable) != (f.status >= 500 || f.kind == "RequestTimeoutException") {
 			t.Errorf("%+v has a reason that its status has not", f)
 		}
-		seen[[2]string{f.kind, f.turk}] = append(seen[[2]string{f.kind, f.turk}], f.ledger)
 	}
 	for _, code := range ledger.Codes() {
 		n := 0
@@ -442,8 +452,11 @@ func TestFaults(t *testing.T) {
 		if n != 1 || f.ledger != code {
 			t.Errorf("%v has %d rows", code, n)
 		}
-		if code.Retryable() && f.status != 503 {
-			t.Errorf("%v is answered %d", code, f.status)
+		if code.Retryable() && (f.status != 503 || f.plain.status != 503) {
+			t.Errorf("%v is answered %d and %d", code, f.status, f.plain.status)
+		}
+		if want := nativeCodes[code]; f.plain.code != want {
+			t.Errorf("%v is %s in the plain form, and %s in the native API", code, f.plain.code, want)
 		}
 	}
 	if f := faultOf(ledger.Code(77)); f != &faults[faultInternal] {

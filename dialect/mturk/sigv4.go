@@ -160,7 +160,7 @@ func (s *signature) parse(header string) *refusal {
 		}
 	}
 	var missing []string
-	for _, p := range []struct{ name, value string }{{"Credential", credential}, {"Signature", s.signature}, {"SignedHeaders", s.signed}} {
+	for _, p := range [...]struct{ name, value string }{{"Credential", credential}, {"Signature", s.signature}, {"SignedHeaders", s.signed}} {
 		if p.value == "" {
 			missing = append(missing, "Authorization header requires '"+p.name+"' parameter.")
 		}
@@ -303,7 +303,7 @@ func (s *signature) appendCanonical(dst []byte, r *http.Request, bodyHex *[64]by
 	return append(dst, bodyHex[:]...)
 }
 
-// keys are the keys of the headers that clients sign, so that they need not be
+// headerKeys are the keys of headers that clients sign, so that they need not be
 // made each time.
 var headerKeys = map[string]string{
 	"amz-sdk-invocation-id":        "Amz-Sdk-Invocation-Id",
