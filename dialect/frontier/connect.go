@@ -166,6 +166,7 @@ type call struct {
 	endpoint   *endpoint
 	request    *http.Request
 	o          *Options
+	body       body
 	credential *auth.Credential
 	status     int          // that was written, if any
 	refused    connect.Code // by this package
@@ -224,7 +225,8 @@ func (s *server) serveCall(w http.ResponseWriter, r *http.Request) {
 		e.operation.Observe(c.counted(), time.Since(start))
 	}()
 	in := r.WithContext(context.WithValue(r.Context(), callKey{}, c))
-	in.Body = &body{r.Body, maxBody}
+	c.body = body{r.Body, maxBody}
+	in.Body = &c.body
 	e.handler.ServeHTTP(c, in)
 }
 
@@ -295,18 +297,21 @@ type jsonCodec struct{ name string }
 
 func (c jsonCodec) Name() string { return c.name }
 
-func (jsonCodec) Marshal(v any) ([]byte, error) {
+func (c jsonCodec) Marshal(v any) ([]byte, error) { return c.MarshalAppend(nil, v) }
+
+// MarshalAppend is Marshal into memory that Connect uses again.
+func (jsonCodec) MarshalAppend(dst []byte, v any) ([]byte, error) {
 	m, ok := v.(proto.Message)
 	if !ok {
 		return nil, errNotProto
 	}
-	b, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
-	if err != nil {
-		return nil, err
+	b, err := protojson.MarshalOptions{UseProtoNames: true}.MarshalAppend(dst, m)
+	if err != nil || bytes.IndexByte(b[len(dst):], ' ') < 0 {
+		return b, err
 	}
 	// protojson adds spaces in some builds and not in others.
-	out := bytes.NewBuffer(b[:0])
-	err = json.Compact(out, b)
+	out := bytes.NewBuffer(b[:len(dst)])
+	err = json.Compact(out, b[len(dst):])
 	return out.Bytes(), err
 }
 

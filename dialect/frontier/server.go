@@ -215,8 +215,8 @@ func credential(h http.Header) (id, secret string, ok bool) {
 	case !strings.EqualFold(scheme, "Basic"):
 		return "", "", false
 	}
-	var in, out [maxAuthorization]byte
-	n, err := base64.StdEncoding.Decode(out[:], in[:copy(in[:], rest)])
+	var out [maxAuthorization / 4 * 3]byte
+	n, err := base64.StdEncoding.Decode(out[:], []byte(rest))
 	if err != nil {
 		return "", "", false
 	}
@@ -234,7 +234,7 @@ func (s *server) mayRead(ctx context.Context, c *auth.Credential, a *ledger.Acco
 // that was brought along.
 func (s *server) balance(ctx context.Context, account ledger.AccountID, id string) (ledger.Balance, error) {
 	b, err := s.ledger.Balance(ctx, account)
-	if ledger.CodeOf(err) == ledger.NotFound {
+	if err != nil && ledger.CodeOf(err) == ledger.NotFound {
 		var e auth.Entry
 		if e, err = s.auth.Resolve(ctx, auth.Frontier, id); err == nil && e.Account.IsZero() {
 			err = unknownAccount // it is an organization's
