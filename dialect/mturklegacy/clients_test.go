@@ -1,12 +1,65 @@
 package mturklegacy
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"saldo/auth"
 	"saldo/dialect/dialecttest"
 )
+
+// TestBoto reads a balance with boto 2 itself.
+func TestBoto(t *testing.T) {
+	w := dialecttest.Open(t)
+	account := w.Account("USD", "1234567.899")
+	issued := w.Issue(auth.MTurkLegacy, account, auth.Read)
+	url := w.Serve(New(w.Ledger, w.Auth, Options{}))
+	python := dialecttest.Python(t, "boto2.py", "URL="+url, "KEY="+issued.Credential.ID, "SECRET="+issued.Secret)
+	var installed bool
+	if python.Returns(&installed, "installed"); !installed {
+		t.Skip("boto 2 is not installed (Debian 12: python3-boto); what it sends is tested all the same")
+	}
+	balance := func(how map[string]string, want string) {
+		t.Helper()
+		var got struct {
+			Status    bool
+			RequestID string `json:"request_id"`
+			Prices    json.RawMessage
+		}
+		if python.Returns(&got, "balance", how); !got.Status || len(got.RequestID) != 36 || string(got.Prices) != want {
+			t.Errorf("%v: %t %q %s, want %s", how, got.Status, got.RequestID, got.Prices, want)
+		}
+	}
+	balance(nil, `[[1234567.89, "USD", "$1,234,567.89"]]`)
+	balance(map[string]string{"version": "2006-08-23"}, `[[1234567.89, "USD", "$1,234,567.89"], [0.0, "USD", "$0.00"]]`)
+	w.Charge(account, "0.01")
+	balance(nil, `[[1234567.88, "USD", "$1,234,567.88"]]`)
+
+	raises := func(call string, how map[string]string, status int, code string) {
+		t.Helper()
+		python.Raises(map[string]any{"type": "MTurkRequestError", "status": status, "error_code": code}, call, how)
+	}
+	raises("balance", map[string]string{"key": "AKIDNOBODY"}, 200, "AWS.NotAuthorized")
+	raises("balance", map[string]string{"secret": "wrong"}, 200, "AWS.BadClaimsSupplied")
+	raises("balance", map[string]string{"version": "2017-01-17"}, 400, "NoSuchVersion")
+	raises("search", nil, 400, "InvalidAction")
+	gone := w.Serve(New(w.Ledger, w.Auth, Options{Retired: retired(t, "all")}))
+	raises("balance", map[string]string{"url": gone}, 403, "Forbidden")
+	denied := w.Issue(auth.MTurkLegacy, account, auth.Charge)
+	raises("balance", map[string]string{"key": denied.Credential.ID, "secret": denied.Secret}, 200, "AWS.MechanicalTurk.PermissionDenied")
+	var throttled *dialecttest.Answer
+	for range 30 {
+		throttled = python.Call("balance", map[string]string{"secret": "wrong"})
+		if throttled.Error == nil || throttled.Error["status"] != 200.0 {
+			break
+		}
+	}
+	if e := throttled.Error; e == nil || e["type"] != "BotoServerError" || e["status"] != 503.0 || e["error_code"] != "ServiceUnavailable" {
+		t.Errorf("who is throttled is told %v", e) // boto 2 raises 5xx as its own
+	}
+	balance(nil, `[[1234567.88, "USD", "$1,234,567.88"]]`)
+}
 
 // TestClients reads a balance as the clients of the time did.
 func TestClients(t *testing.T) {

@@ -1,5 +1,5 @@
-"""What older clients of the requester API send and read, by urllib alone: none of
-them runs on a Python of today. Each follows its client's source."""
+"""What older clients of the requester API send and read, by urllib alone: few of
+them run on systems of today. Each follows its client's source."""
 
 import base64
 import hashlib

@@ -1,0 +1,30 @@
+"""boto 2 itself, where it is installed: Debian 12 has it as python3-boto."""
+
+import os
+import urllib.parse
+
+from answer import answer
+
+try:
+    from boto.mturk.connection import MTurkConnection
+except ImportError:
+    MTurkConnection = None
+
+
+def connect(key=None, secret=None, version="2014-08-15", url=os.environ["URL"]):
+    address = urllib.parse.urlsplit(url)
+    c = MTurkConnection(key or os.environ["KEY"], secret or os.environ["SECRET"], is_secure=False, host=address.hostname, port=address.port)
+    c.num_retries, c.APIVersion = 0, version
+    return c
+
+
+def balance(**how):
+    result = connect(**how).get_account_balance()
+    return {"status": result.status, "request_id": result.RequestId, "prices": [[p.amount, p.currency_code, repr(p)] for p in result]}
+
+
+def search(**how):
+    return connect(**how).search_hits()
+
+
+answer(installed=lambda: MTurkConnection is not None, balance=lambda how=None: balance(**(how or {})), search=lambda how=None: search(**(how or {})))
