@@ -18,6 +18,11 @@ var scenarios = []struct {
 	run     func(context.Context, bench.Options) (*bench.Report, error)
 }{
 	{"balance", []int{64}, bench.Balance},
+	{"twilio", []int{64}, reads("twilio")},
+	{"mturk", []int{64}, reads("mturk")},
+	{"gateway360", []int{64}, reads("gateway360")},
+	{"frontier", []int{64}, reads("frontier")},
+	{"frontier-connect", []int{64}, reads("frontier-connect")},
 	{"charge", []int{64, 512}, bench.Charge},
 	{"cold", []int{64}, bench.Cold},
 	{"bulk", []int{4}, bench.Bulk},
@@ -29,6 +34,11 @@ var scenarios = []struct {
 	{"batch", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Batch(ctx, o, false) }},
 	{"single-hot", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Single(ctx, o, true) }},
 	{"single", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Single(ctx, o, false) }},
+}
+
+// reads measures reads in a vendor's dialect.
+func reads(name string) func(context.Context, bench.Options) (*bench.Report, error) {
+	return func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Vendor(ctx, o, name) }
 }
 
 func scenarioNames() (names []string) {
@@ -49,6 +59,9 @@ func (a *app) benchCommand() *cobra.Command {
 measured in turns with it:
 
   balance     reads of a balance over HTTP; beside net/http writing the same bytes
+  twilio, mturk, gateway360, frontier, frontier-connect
+              the same in a vendor's dialect, with its own authentication; Connect
+              beside a bare Connect handler
   charge      one charge a request, one hot account; beside net/http appending
               the same bytes to a file, one fdatasync for all who wait
   cold        one charge a request, over 100,000 accounts; beside one hot account
@@ -169,5 +182,6 @@ func (a *app) baselineCommand() *cobra.Command {
 	c.Flags().StringVar(&b.Sample, "sample", "", "file with the answer")
 	c.Flags().StringVar(&b.File, "file", "", "file to append to")
 	c.Flags().IntVar(&b.Bytes, "bytes", 0, "how much to append")
+	c.Flags().BoolVar(&b.Connect, "connect", false, "answer by Connect")
 	return c
 }

@@ -13,6 +13,10 @@ import (
 	"sync"
 	"syscall"
 
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	frontierv1beta1 "saldo/dialect/frontier/proto/raystack/frontier/v1beta1"
 	"saldo/dialect/native"
 )
 
@@ -20,9 +24,10 @@ import (
 // writes the head and the body of a sample and, with File, first appends Bytes
 // to a file and waits until they are durable, together with whoever else waits.
 type Baseline struct {
-	Sample string // file with a whole answer: head and body
-	File   string
-	Bytes  int
+	Sample  string // file with a whole answer: head and body
+	File    string
+	Bytes   int
+	Connect bool // answer by a Connect handler, with the message in the sample's body
 }
 
 // Serve answers on a port of its own, whose address it writes to out, until ctx ends.
@@ -60,7 +65,7 @@ func (b *Baseline) Serve(ctx context.Context, out io.Writer) error {
 	}
 	record := bytes.Repeat([]byte{0x5a}, b.Bytes)
 	pool := sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength > 0 {
 			buf := pool.Get().(*[]byte)
 			for {
@@ -83,7 +88,13 @@ func (b *Baseline) Serve(ctx context.Context, out io.Writer) error {
 		h["Content-Length"] = length
 		w.WriteHeader(status)
 		_, _ = w.Write(body)
-	})}
+	})
+	if b.Connect {
+		if handler, err = connectHandler(body); err != nil {
+			return err
+		}
+	}
+	s := &http.Server{Handler: handler}
 	native.Configure(s)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -96,6 +107,21 @@ func (b *Baseline) Serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	return nil
+}
+
+const connectPath = "/raystack.frontier.v1beta1.FrontierService/GetBillingBalance"
+
+// connectHandler returns the least that connect-go can do: it reads the message
+// and returns one that is always the same.
+func connectHandler(reply []byte) (http.Handler, error) {
+	out := new(frontierv1beta1.GetBillingBalanceResponse)
+	if err := protojson.Unmarshal(reply, out); err != nil {
+		return nil, err
+	}
+	return connect.NewUnaryHandler(connectPath,
+		func(context.Context, *connect.Request[frontierv1beta1.GetBillingBalanceRequest]) (*connect.Response[frontierv1beta1.GetBillingBalanceResponse], error) {
+			return connect.NewResponse(out), nil
+		}), nil
 }
 
 // A committer appends to a file what many bring, with one write and one

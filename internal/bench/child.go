@@ -109,5 +109,5 @@ func startSaldo(ctx context.Context, dir string) (*child, *native.Client, error)
 // startBaseline starts a baseline of a sample.
 func startBaseline(ctx context.Context, b Baseline) (*child, error) {
 	return startChild(ctx, false, func(line string) string { return line },
-		"bench", "baseline", "--sample", b.Sample, "--file", b.File, "--bytes", strconv.Itoa(b.Bytes))
+		"bench", "baseline", "--sample", b.Sample, "--file", b.File, "--bytes", strconv.Itoa(b.Bytes), "--connect="+strconv.FormatBool(b.Connect))
 }

@@ -1,0 +1,147 @@
+package bench
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"saldo/auth"
+	"saldo/dialect/native"
+)
+
+// A question is a balance read in a vendor's dialect.
+type question struct {
+	name, what string
+	// request makes it, for an account and a key that opens it.
+	request func(w *world, account string, k key) (*http.Request, string, error)
+	dialect string
+	connect bool // the baseline is a bare Connect handler
+}
+
+// A key is a credential in the form of a vendor.
+type key struct{ ID, Secret string }
+
+var questions = []question{
+	{name: "twilio", what: "Twilio: Balance.json with Basic", dialect: auth.Twilio,
+		request: func(w *world, _ string, k key) (*http.Request, string, error) {
+			r, err := w.ask(http.MethodGet, "/2010-04-01/Accounts/"+k.ID+"/Balance.json", "", "Authorization", basic(k))
+			return r, "", err
+		}},
+	{name: "mturk", what: "MTurk: GetAccountBalance with Signature V4, made beforehand", dialect: auth.MTurk,
+		request: func(w *world, _ string, k key) (*http.Request, string, error) {
+			const body = "{}"
+			r, err := w.ask(http.MethodPost, "/", body, "Content-Type", "application/x-amz-json-1.1",
+				"X-Amz-Target", "MTurkRequesterServiceV20170117.GetAccountBalance")
+			if err != nil {
+				return nil, "", err
+			}
+			sum := sha256.Sum256([]byte(body))
+			err = v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret}, r,
+				hex.EncodeToString(sum[:]), "mturk-requester", "us-east-1", time.Now())
+			return r, body, err
+		}},
+	{name: "gateway360", what: "Gateway360: account/get-balance", dialect: auth.Gateway360,
+		request: func(w *world, _ string, k key) (*http.Request, string, error) {
+			body := `{"api_key":"` + k.Secret + `"}`
+			r, err := w.ask(http.MethodPost, "/api/3.0/account/get-balance", body, "Content-Type", "application/json", "Accept", "application/json")
+			return r, body, err
+		}},
+	{name: "frontier", what: "Frontier: the balance by REST with Basic", dialect: auth.Frontier,
+		request: func(w *world, account string, k key) (*http.Request, string, error) {
+			var org struct{ ID string }
+			if err := w.client.Do(context.Background(), http.MethodGet, "/v1/tenants/main", nil, &org); err != nil {
+				return nil, "", err
+			}
+			r, err := w.ask(http.MethodGet, "/v1beta1/organizations/"+org.ID+"/billing/"+account+"/balance", "", "Authorization", basic(k))
+			return r, "", err
+		}},
+	{name: "frontier-connect", what: "Frontier: GetBillingBalance by Connect in JSON with Basic", dialect: auth.Frontier, connect: true,
+		request: func(w *world, account string, k key) (*http.Request, string, error) {
+			body := `{"id":"` + account + `"}`
+			r, err := w.ask(http.MethodPost, connectPath, body, "Content-Type", "application/json", "Connect-Protocol-Version", "1", "Authorization", basic(k))
+			return r, body, err
+		}},
+}
+
+func basic(k key) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(k.ID+":"+k.Secret))
+}
+
+// ask makes a request for the server, with pairs of headers.
+func (w *world) ask(method, path, body string, headers ...string) (*http.Request, error) {
+	r, err := http.NewRequest(method, "http://"+w.host+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return r, nil
+}
+
+// onWire returns a request as it goes over the wire.
+func onWire(r *http.Request, body string) []byte {
+	b := []byte(r.Method + " " + r.URL.RequestURI() + " HTTP/1.1\r\nHost: " + r.URL.Host)
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		b = append(b, "\r\n"+name+": "+r.Header.Get(name)...)
+	}
+	if body != "" {
+		b = append(b, "\r\nContent-Length: "+strconv.Itoa(len(body))...)
+	}
+	return append(append(b, headEnd...), body...)
+}
+
+// Vendor measures reads of one balance in a vendor's dialect, beside a bare
+// net/http handler that writes the same headers and the same body; or, for
+// Connect, beside a bare Connect handler that returns the same message.
+func Vendor(ctx context.Context, o Options, name string) (r *Report, err error) {
+	at := slices.IndexFunc(questions, func(q question) bool { return q.name == name })
+	if at < 0 {
+		return nil, fmt.Errorf("bench: no dialect %s", name)
+	}
+	q := questions[at]
+	w, err := newWorld(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	a, err := w.client.Open(ctx, native.AccountRequest{Unit: "USD"})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.client.TopUp(ctx, a.ID, native.TransferRequest{ID: "bench-" + a.ID, Amount: "10000"}); err != nil {
+		return nil, err
+	}
+	var k key
+	spec := map[string]any{"dialect": q.dialect, "account": a.ID, "scopes": []string{"read"}}
+	if err := w.client.Do(ctx, http.MethodPost, "/v1/credentials", spec, &k); err != nil {
+		return nil, err
+	}
+	asked, body, err := q.request(w, a.ID, k)
+	if err != nil {
+		return nil, err
+	}
+	request := onWire(asked, body)
+	sample, err := w.sample(ctx, name, request)
+	if err != nil {
+		return nil, err
+	}
+	baseline := &Baseline{Sample: sample, Connect: q.connect}
+	r = &Report{Scenario: name, What: q.what + ", over HTTP", Baseline: "net/http writing the same headers and body", Unit: "reads/s", Clients: o.Clients}
+	if q.connect {
+		r.Baseline = "a Connect handler that returns the same message"
+	}
+	return r, w.pairs(ctx, r, Load{Request: func(dst []byte, _, _ int) []byte { return append(dst, request...) }}, 1, baseline)
+}
