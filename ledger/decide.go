@@ -98,6 +98,8 @@ func (d *decision) valid(head *Head) *Refusal {
 		return refuse(TooMany, "a command writes at most 64 records")
 	case c.ID != "" && !c.own && !ValidID(c.ID):
 		return refuse(Invalid, "an id is 1 to 255 printable ASCII characters")
+	case c.ID != "" && !c.own && reserved(c.ID):
+		return refuse(Invalid, reservedID)
 	}
 	if due := d.s.NextDue(); due != 0 && due <= d.now && !(len(c.Ops) == 1 && isOp[*Expire](c.Ops[0])) {
 		return refuse(Internal, "a hold is due and was not made to expire first")
@@ -120,6 +122,16 @@ func ValidID(s string) bool {
 	}
 	return true
 }
+
+// reserved reports whether an id is one that a transfer has of which its caller
+// said none: a command's id, "#" and a number. Only what takes an id asks: an
+// earlier command may have such a one, and its repeat gets its answer.
+func reserved(id string) bool {
+	whole, _, ok := splitNumber(id)
+	return ok && ValidID(whole)
+}
+
+const reservedID = "an id does not end in # and a number: so are transfers called that have no id of their own"
 
 func (d *decision) op(op Op) *Refusal {
 	switch op := op.(type) {
@@ -175,6 +187,9 @@ func (d *decision) take(id string) (string, *Refusal) {
 	}
 	if !ValidID(id) {
 		return "", refuse(Invalid, "an id is 1 to 255 printable ASCII characters")
+	}
+	if reserved(id) {
+		return "", refuse(Invalid, reservedID)
 	}
 	ref := RefOf(d.c.Tenant, id)
 	if d.ids[ref] || d.s.Taken(ref) {

@@ -14,3 +14,9 @@ func SetWindow(n int) (restore func()) {
 // Deadlines returns how many deadlines of holds are in memory. Nothing may be
 // going on.
 func (l *Ledger) Deadlines() int { return len(l.due.queue) }
+
+// Before returns a command as it could be posted before some ids were reserved.
+func Before(c Command) *Command {
+	c.own = true
+	return &c
+}

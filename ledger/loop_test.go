@@ -375,6 +375,39 @@ func TestUnitsBeforeAccounts(t *testing.T) {
 	}
 }
 
+// TestReservedIDs lets nobody take the name of a transfer that has no id of its
+// own, and has what took one before go on to mean what it meant.
+func TestReservedIDs(t *testing.T) {
+	o := newOffice(t, own("A"), topup("A", 100))
+	early := ledger.Command{Tenant: 1, Book: 1, ID: "batch#1", Ops: []ledger.Op{charge("A", 7)}}
+	first, err := o.Post(t.Context(), ledger.Before(early))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.post(&ledger.Command{ID: "batch", Ops: []ledger.Op{charge("A", 1), charge("A", 2)}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"batch#2", "new#0", "a b#524287", "x#1#1"} {
+		if _, err := o.post(&ledger.Command{ID: id, Ops: []ledger.Op{charge("A", 1)}}); ledger.CodeOf(err) != ledger.Invalid {
+			t.Errorf("a command takes the id %s: %v", id, err)
+		}
+		o.no(ledger.Invalid, named(id, charge("A", 1)))
+		o.no(ledger.Invalid, hold(id, "A", 1))
+	}
+	o.restart()
+	again, err := o.post(&early)
+	if err != nil || !again.Replayed || again.Event.Seq != first.Event.Seq {
+		t.Errorf("the repeat is %+v, %v", again, err)
+	}
+	o.do(refund("batch#1", 7))                                                                 // what took the id
+	for _, id := range []string{"#1", "order/7 #1", "a#", "a#x", "a#01", "a#-1", "a#524288"} { // names of nothing else
+		if _, err := o.post(&ledger.Command{ID: id, Ops: []ledger.Op{charge("A", 1)}}); err != nil {
+			t.Errorf("a command does not take the id %s: %v", id, err)
+		}
+	}
+	o.has("A", 100-3-7, 0)
+}
+
 // TestRefundByID refunds by ids that a batch has used for other things.
 func TestRefundByID(t *testing.T) {
 	o := newOffice(t, own("A"), own("B"), topup("A", 100))
