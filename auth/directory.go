@@ -41,8 +41,7 @@ func directoryKey(dialect, external string) string {
 // in a dialect, whatever the tenant. The same again is fine, and keeps the first
 // spelling. The bool says that an earlier command with this id did it.
 func (a *Auth) Map(ctx context.Context, actor uint64, id string, e Entry) (bool, error) {
-	key := directoryKey(e.Dialect, e.External)
-	if key == "" || !printableText(e.External) {
+	if directoryKey(e.Dialect, e.External) == "" || !printableText(e.External) {
 		return false, ledger.Errorf(ledger.Invalid, "an external id is 1 to 200 printable characters of a dialect: %s", strings.Join(Dialects(), ", "))
 	}
 	if e.Tenant == 0 {
@@ -53,21 +52,27 @@ func (a *Auth) Map(ctx context.Context, actor uint64, id string, e Entry) (bool,
 		if err := a.belongs(ctx, &Spec{Tenant: e.Tenant, Root: e.Account}); err != nil {
 			return nil, nil, err
 		}
-		if err := a.others(ctx, &e); err != nil {
-			return nil, nil, err
-		}
-		if _, r, err := a.entry(ctx, e.Dialect, e.External); err != nil || r != nil {
-			return nil, nil, err // it is there
-		}
-		row := entryRow{V: 1, Dialect: e.Dialect, External: e.External, Tenant: e.Tenant}
-		index := []ledger.IndexEntry{{Name: indexTenant, Value: numberKey(uint64(e.Tenant))}}
-		if !e.Account.IsZero() {
-			row.Account = e.Account.String()
-		}
-		index = append(index, ledger.IndexEntry{Name: indexAccount, Value: e.holder()})
-		return []ledger.RecordWrite{{Kind: kindDirectory, Key: key, Data: encodeRow(row), Index: index}}, nil, nil
+		w, err := a.mapping(ctx, &e)
+		return w, nil, err
 	})
 	return replayed, err
+}
+
+// mapping returns the write that puts an entry into the directory: none if it is
+// there already.
+func (a *Auth) mapping(ctx context.Context, e *Entry) ([]ledger.RecordWrite, error) {
+	if err := a.others(ctx, e); err != nil {
+		return nil, err
+	}
+	if _, r, err := a.entry(ctx, e.Dialect, e.External); err != nil || r != nil {
+		return nil, err
+	}
+	row := entryRow{V: 1, Dialect: e.Dialect, External: e.External, Tenant: e.Tenant}
+	if !e.Account.IsZero() {
+		row.Account = e.Account.String()
+	}
+	index := []ledger.IndexEntry{{Name: indexTenant, Value: numberKey(uint64(e.Tenant))}, {Name: indexAccount, Value: e.holder()}}
+	return []ledger.RecordWrite{{Kind: kindDirectory, Key: directoryKey(e.Dialect, e.External), Data: encodeRow(row), Index: index}}, nil
 }
 
 // others refuses an external id that means something else than e says: by an

@@ -51,6 +51,15 @@ func TestDirectory(t *testing.T) {
 	if all, err := b.TenantExternals(ctx, b.tenant); err != nil || len(all) != 1 || all[0] != org {
 		t.Errorf("%+v, %v", all, err)
 	}
+	// A token that is brought along brings its account's SID.
+	const brought = "AC00112233445566778899aabbCCDDeeff"
+	spec := Spec{Dialect: Twilio, Tenant: b.tenant, Root: b.child, Scopes: Read}
+	if _, err := b.Import(ctx, 0, "", spec, brought, "0123456789abcdef0123456789abcdef"); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := b.Resolve(ctx, Twilio, brought); err != nil || e.Account != b.child || e.External != brought {
+		t.Errorf("%+v, %v", e, err)
+	}
 	// The account's auth token has the SID that it was brought along with.
 	made := b.issue(t, Spec{Dialect: Twilio, Root: b.top, Scopes: Read})
 	if made.Credential.ID != sid.External {

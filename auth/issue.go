@@ -168,8 +168,10 @@ func (a *Auth) adding(ctx context.Context, spec *Spec, keyID, secret string) (wr
 		return nil, "", err
 	}
 	number = numberKey(n)
-	if spec.Dialect == Twilio && !spec.APIKey {
-		if err := a.others(ctx, &Entry{Twilio, keyID, spec.Root, spec.Tenant}); err != nil {
+	var named []ledger.RecordWrite
+	if own, _ := ownID(Twilio, keyID); spec.Dialect == Twilio && !spec.APIKey && own != spec.Root {
+		// A token's key id is its account's SID: who brings the one along brings the other.
+		if named, err = a.mapping(ctx, &Entry{Twilio, keyID, spec.Root, spec.Tenant}); err != nil {
 			return nil, "", err
 		}
 	}
@@ -181,7 +183,7 @@ func (a *Auth) adding(ctx context.Context, spec *Spec, keyID, secret string) (wr
 		Tenant: spec.Tenant, Root: spec.Root, Everything: spec.Everything, Scopes: spec.Scopes, Allow: spec.Allow,
 		Created: now, Expires: spec.Expires}}
 	digests, err := a.keep(ctx, c, secret)
-	return append([]ledger.RecordWrite{taken, naming, c.write()}, digests...), number, err
+	return slices.Concat([]ledger.RecordWrite{taken, naming, c.write()}, digests, named), number, err
 }
 
 // naming returns the write by which a key id means a credential. One that was
