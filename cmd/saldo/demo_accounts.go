@@ -209,11 +209,11 @@ func (d *cast) faces(ctx context.Context) ([]face, error) {
 			reader: &gateway360.Client{URL: at(auth.Gateway360), APIKey: subKey},
 			curl:   gatewayCurl(at(auth.Gateway360), "account", object{"api_key": subKey})},
 		{dialect: auth.MTurk, whose: "requester", account: d.requester, figure: "available", decimals: 2, least: 2,
-			reader: &mturk.Reader{URL: at(auth.MTurk), AccessKeyID: mturkKey.id, SecretAccessKey: mturkKey.secret},
+			reader: &mturk.Client{URL: at(auth.MTurk), AccessKeyID: mturkKey.id, SecretAccessKey: mturkKey.secret},
 			curl: fmt.Sprintf("curl -s --aws-sigv4 aws:amz:us-east-1:mturk-requester -u %s:%s -H 'Content-Type: application/x-amz-json-1.1' "+
 				"-H 'X-Amz-Target: MTurkRequesterServiceV20170117.GetAccountBalance' -d '{}' %s/", mturkKey.id, mturkKey.secret, at(auth.MTurk))},
 		{dialect: auth.MTurkLegacy, whose: "the same, before 2017", account: d.requester, figure: "available", decimals: 2, least: 2,
-			reader: &mturklegacy.Reader{URL: at(auth.MTurkLegacy), AccessKeyID: mturkKey.id, SecretAccessKey: mturkKey.secret},
+			reader: &mturklegacy.Client{URL: at(auth.MTurkLegacy), AccessKeyID: mturkKey.id, SecretAccessKey: mturkKey.secret},
 			curl: fmt.Sprintf(`T=$(date -u +%%FT%%TZ); curl -sG %s/ -d Operation=GetAccountBalance -d AWSAccessKeyId=%s -d Timestamp=$T `+
 				`--data-urlencode "Signature=$(printf AWSMechanicalTurkRequesterGetAccountBalance$T | openssl dgst -sha1 -hmac %s -binary | base64)"`,
 				at(auth.MTurkLegacy), mturkKey.id, mturkKey.secret)},

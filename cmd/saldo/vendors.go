@@ -66,9 +66,9 @@ var vendorReaders = []vendor{
 		secrets: []string{"AWS_SECRET_ACCESS_KEY"},
 		reader: func(o map[string]string, address, secret string) dialect.Reader {
 			if v := o["legacy"]; v != "" {
-				return &mturklegacy.Reader{URL: address, AccessKeyID: o["access-key-id"], SecretAccessKey: secret, Version: v}
+				return &mturklegacy.Client{URL: address, AccessKeyID: o["access-key-id"], SecretAccessKey: secret, Version: v}
 			}
-			return &mturk.Reader{URL: address, AccessKeyID: o["access-key-id"], SecretAccessKey: secret, SessionToken: o["session-token"], Region: o["region"]}
+			return &mturk.Client{URL: address, AccessKeyID: o["access-key-id"], SecretAccessKey: secret, SessionToken: o["session-token"], Region: o["region"]}
 		},
 	},
 	{

@@ -24,9 +24,9 @@ const (
 	DefaultRegion = "us-east-1"
 )
 
-// A Reader reads the balance of the requester that an access key is for. It
+// A Client reads the balance of the requester that an access key is for. It
 // works with this server and with whatever else speaks the API.
-type Reader struct {
+type Client struct {
 	AccessKeyID     string
 	SecretAccessKey string
 	SessionToken    string       // "" for keys that are for long
@@ -41,7 +41,7 @@ const skewed = 4 * time.Minute
 
 // Read asks for the balance. A server that finds the signature too old or too
 // new is asked again by its own clock, as the SDKs do.
-func (r *Reader) Read(ctx context.Context) (dialect.Reading, error) {
+func (r *Client) Read(ctx context.Context) (dialect.Reading, error) {
 	now := time.Now()
 	reading, reply, err := r.read(ctx, now)
 	if err == nil || reply == nil || codeOf(err) != faults[faultSignature].kind {
@@ -63,7 +63,7 @@ func codeOf(err error) string {
 }
 
 // read asks once, with a signature of that time.
-func (r *Reader) read(ctx context.Context, at time.Time) (dialect.Reading, *dialect.Reply, error) {
+func (r *Client) read(ctx context.Context, at time.Time) (dialect.Reading, *dialect.Reply, error) {
 	request, err := r.request(ctx, at)
 	if err != nil {
 		return dialect.Reading{}, nil, err
@@ -83,7 +83,7 @@ func (r *Reader) read(ctx context.Context, at time.Time) (dialect.Reading, *dial
 	return reading, reply, nil
 }
 
-func (r *Reader) request(ctx context.Context, at time.Time) (*http.Request, error) {
+func (r *Client) request(ctx context.Context, at time.Time) (*http.Request, error) {
 	url, region, body := r.URL, r.Region, []byte("{}")
 	if url == "" {
 		url = DefaultURL

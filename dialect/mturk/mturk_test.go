@@ -41,9 +41,9 @@ func must(t testing.TB, err error) {
 }
 
 func suite(server func(*dialecttest.World, dialect.Options) http.Handler) *dialecttest.Suite {
-	reader := func(w *dialecttest.World, url string, account ledger.AccountID) *Reader {
+	reader := func(w *dialecttest.World, url string, account ledger.AccountID) *Client {
 		issued := w.Issue(auth.MTurk, account, auth.Read)
-		return &Reader{AccessKeyID: issued.Credential.ID, SecretAccessKey: issued.Secret, URL: url}
+		return &Client{AccessKeyID: issued.Credential.ID, SecretAccessKey: issued.Secret, URL: url}
 	}
 	return &dialecttest.Suite{
 		New: server,
@@ -321,7 +321,7 @@ func TestShown(t *testing.T) {
 	shows := func(what string, account ledger.AccountID, want string) {
 		t.Helper()
 		issued := w.Issue(auth.MTurk, account, auth.Read)
-		r := &Reader{AccessKeyID: issued.Credential.ID, SecretAccessKey: issued.Secret, URL: h}
+		r := &Client{AccessKeyID: issued.Credential.ID, SecretAccessKey: issued.Secret, URL: h}
 		got, err := r.Read(t.Context())
 		if err != nil || got.Text != want || got.Unit != "USD" || got.OnHold != "0.00" || got.Time.IsZero() {
 			t.Errorf("%s: %+v, %v; want %s", what, got, err, want)
@@ -361,17 +361,17 @@ func TestKeys(t *testing.T) {
 	url := w.Serve(New(w.Ledger, w.Auth, dialect.Options{}))
 	account := w.Account("USD", "3")
 	issued := w.Issue(auth.MTurk, account, auth.Read)
-	with := func(secret string) *Reader {
-		return &Reader{AccessKeyID: issued.Credential.ID, SecretAccessKey: secret, URL: url}
+	with := func(secret string) *Client {
+		return &Client{AccessKeyID: issued.Credential.ID, SecretAccessKey: secret, URL: url}
 	}
-	refusedWith := func(what string, r *Reader, want string) {
+	refusedWith := func(what string, r *Client, want string) {
 		t.Helper()
 		_, err := r.Read(ctx)
 		if e := new(dialect.Error); !errors.As(err, &e) || e.Code != want || e.Reason != dialect.Unauthorized {
 			t.Errorf("%s: %v, want %s", what, err, want)
 		}
 	}
-	reads := func(what string, r *Reader) {
+	reads := func(what string, r *Client) {
 		t.Helper()
 		if _, err := r.Read(ctx); err != nil {
 			t.Errorf("%s: %v", what, err)
@@ -391,8 +391,8 @@ func TestKeys(t *testing.T) {
 	refusedWith("a revoked key", with(third.Secret), "UnrecognizedClientException")
 
 	legacy := w.Issue(auth.MTurkLegacy, account, auth.Read)
-	refusedWith("a key for the older API", &Reader{AccessKeyID: legacy.Credential.ID, SecretAccessKey: legacy.Secret, URL: url}, "UnrecognizedClientException")
-	session := &Reader{AccessKeyID: issued.Credential.ID, SecretAccessKey: third.Secret, SessionToken: "token", URL: url}
+	refusedWith("a key for the older API", &Client{AccessKeyID: legacy.Credential.ID, SecretAccessKey: legacy.Secret, URL: url}, "UnrecognizedClientException")
+	session := &Client{AccessKeyID: issued.Credential.ID, SecretAccessKey: third.Secret, SessionToken: "token", URL: url}
 	refusedWith("a session", session, "UnrecognizedClientException")
 }
 
@@ -406,7 +406,7 @@ func TestClientsClock(t *testing.T) {
 		server.ServeHTTP(out, r)
 	}))
 	issued := w.Issue(auth.MTurk, w.Account("USD", "3"), auth.Read)
-	r := &Reader{AccessKeyID: issued.Credential.ID, SecretAccessKey: issued.Secret, URL: url}
+	r := &Client{AccessKeyID: issued.Credential.ID, SecretAccessKey: issued.Secret, URL: url}
 	if got, err := r.Read(t.Context()); err != nil || got.Text != "3.00" {
 		t.Errorf("with a clock that is an hour late: %+v, %v", got, err)
 	}

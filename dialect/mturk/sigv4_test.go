@@ -303,7 +303,7 @@ func TestSignedOverHTTP2(t *testing.T) {
 		protocol = r.Proto
 		handler.ServeHTTP(out, r)
 	}))
-	r := &Reader{AccessKeyID: issued.Credential.ID, SecretAccessKey: issued.Secret, URL: url, HTTP: &http.Client{Transport: transport}}
+	r := &Client{AccessKeyID: issued.Credential.ID, SecretAccessKey: issued.Secret, URL: url, HTTP: &http.Client{Transport: transport}}
 	if got, err := r.Read(t.Context()); err != nil || got.Text != "3.00" || protocol != "HTTP/2.0" {
 		t.Errorf("over %s: %+v, %v", protocol, got, err)
 	}

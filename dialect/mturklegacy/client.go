@@ -16,9 +16,9 @@ import (
 // DefaultURL is where the service was.
 const DefaultURL = "https://mechanicalturk.amazonaws.com/"
 
-// A Reader reads a requester's available balance by query: a form, signed over
+// A Client reads a requester's available balance by query: a form, signed over
 // Service, Operation and Timestamp, which every server of this API took.
-type Reader struct {
+type Client struct {
 	URL             string // DefaultURL if ""
 	AccessKeyID     string
 	SecretAccessKey string
@@ -27,10 +27,10 @@ type Reader struct {
 	Now             func() time.Time // nil: time.Now
 }
 
-var _ dialect.Reader = (*Reader)(nil)
+var _ dialect.Reader = (*Client)(nil)
 
 // Read returns the AvailableBalance. The service does not say whose it is.
-func (r *Reader) Read(ctx context.Context) (dialect.Reading, error) {
+func (r *Client) Read(ctx context.Context) (dialect.Reading, error) {
 	const operation = "GetAccountBalance"
 	req, err := r.request(ctx, operation)
 	if err != nil {
@@ -59,7 +59,7 @@ func (r *Reader) Read(ctx context.Context) (dialect.Reading, error) {
 }
 
 // request returns a signed request for an operation without parameters.
-func (r *Reader) request(ctx context.Context, operation string) (*http.Request, error) {
+func (r *Client) request(ctx context.Context, operation string) (*http.Request, error) {
 	now := time.Now
 	if r.Now != nil {
 		now = r.Now

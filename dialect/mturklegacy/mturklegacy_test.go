@@ -52,8 +52,8 @@ func TestSuite(t *testing.T) {
 	s.Run(t)
 }
 
-func reader(url string, issued auth.Issued) *Reader {
-	return &Reader{URL: url, AccessKeyID: issued.Credential.ID, SecretAccessKey: issued.Secret}
+func reader(url string, issued auth.Issued) *Client {
+	return &Client{URL: url, AccessKeyID: issued.Credential.ID, SecretAccessKey: issued.Secret}
 }
 
 // check says what is wrong with any answer of the server.
@@ -252,8 +252,8 @@ func readingError(t *testing.T, status int, body string) *dialect.Error {
 	return e
 }
 
-// TestReader looks at what the client half sends, and at connections that fail.
-func TestReader(t *testing.T) {
+// TestClientHalf looks at what the client half sends, and at connections that fail.
+func TestClientHalf(t *testing.T) {
 	var got *http.Request
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
@@ -261,7 +261,7 @@ func TestReader(t *testing.T) {
 	}))
 	defer s.Close()
 	noon, _ := time.Parse(time.RFC3339, exampleTime)
-	r := Reader{URL: s.URL, AccessKeyID: exampleKey, SecretAccessKey: exampleSecret, Now: func() time.Time { return noon.In(time.FixedZone("", 3600)) }}
+	r := Client{URL: s.URL, AccessKeyID: exampleKey, SecretAccessKey: exampleSecret, Now: func() time.Time { return noon.In(time.FixedZone("", 3600)) }}
 	r.Read(t.Context())
 	want := url.Values{
 		"Service": {"AWSMechanicalTurkRequester"}, "Operation": {"GetAccountBalance"}, "Version": {"2014-08-15"},
@@ -274,7 +274,7 @@ func TestReader(t *testing.T) {
 	if r.Read(t.Context()); got.PostForm.Get("Version") != "2008-08-02" {
 		t.Errorf("%v", got.PostForm)
 	}
-	if req, err := (&Reader{}).request(t.Context(), "X"); err != nil || req.URL.String() != DefaultURL {
+	if req, err := (&Client{}).request(t.Context(), "X"); err != nil || req.URL.String() != DefaultURL {
 		t.Errorf("%v, %v", req, err)
 	}
 	r.URL = "http://127.0.0.1:1"

@@ -400,7 +400,7 @@ func readBody(t *testing.T, status int, body string) (dialect.Reading, error) {
 		io.WriteString(w, body)
 	}))
 	defer s.Close()
-	return (&Reader{URL: s.URL, AccessKeyID: exampleKey, SecretAccessKey: exampleSecret}).Read(t.Context())
+	return (&Client{URL: s.URL, AccessKeyID: exampleKey, SecretAccessKey: exampleSecret}).Read(t.Context())
 }
 
 // sameFrame returns an answer without what differs from one to another.
