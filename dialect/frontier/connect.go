@@ -204,8 +204,11 @@ func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 // counted is the status that a call is counted as: of a refusal, that which it
 // has in Connect, since gRPC says 200 to everything.
 func (c *call) counted() int {
-	if c.refused != 0 {
+	switch {
+	case c.refused != 0:
 		return codes[c.refused].status
+	case c.status == 0: // net/http says so where nobody does
+		return http.StatusOK
 	}
 	return c.status
 }
@@ -306,12 +309,20 @@ func (jsonCodec) MarshalAppend(dst []byte, v any) ([]byte, error) {
 		return nil, errNotProto
 	}
 	b, err := protojson.MarshalOptions{UseProtoNames: true}.MarshalAppend(dst, m)
-	if err != nil || bytes.IndexByte(b[len(dst):], ' ') < 0 {
-		return b, err
+	if err != nil {
+		return nil, err
 	}
-	// protojson adds spaces in some builds and not in others.
-	out := bytes.NewBuffer(b[:len(dst)])
-	err = json.Compact(out, b[len(dst):])
+	return compacted(b, len(dst))
+}
+
+// compacted removes the spaces from the JSON that begins at from: protojson adds
+// some in some builds and none in others.
+func compacted(b []byte, from int) ([]byte, error) {
+	if bytes.IndexByte(b[from:], ' ') < 0 {
+		return b, nil
+	}
+	out := bytes.NewBuffer(b[:from])
+	err := json.Compact(out, b[from:])
 	return out.Bytes(), err
 }
 

@@ -70,6 +70,8 @@ func TestSamples(t *testing.T) {
 	const head = "\nAuthorization: " + right + "\n"
 	sample(h, "rest-other-org", 403, "GET /v1beta1/organizations/{other org}/billing/{account}/balance"+head)
 	sample(h, "rest-org-name", 403, "GET /v1beta1/organizations/main/billing/{account}/balance"+head)
+	sample(h, "rest-other-org-not-authorized", 403, "GET /v1beta1/organizations/{other org}/billing/{empty}/balance\nAuthorization: Basic {account's credential}\n")
+	rest("rest-unknown-account-no-credential", 401, nobody, "")
 	sample(h, "rest-xml", 200, "GET /v1beta1/organizations/{ORG}/billing/{account}/balance?id=x&expand=y\nAccept: application/xml"+head)
 	sample(h, "rest-post", 501, "POST /v1beta1/organizations/{org}/billing/{account}/balance"+head)
 	sample(h, "rest-head", 501, "HEAD /v1beta1/organizations/{org}/billing/{account}/balance"+head)

@@ -67,9 +67,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 var (
-	headerJSON      = []string{contentTypeJSON}
-	headerGRPC      = []string{"application/grpc"}
-	headerForbidden = []string{faults[unauthenticated].rest}
+	headerJSON   = []string{contentTypeJSON}
+	headerGRPC   = []string{"application/grpc"}
+	headerDenied = []string{faults[unauthenticated].rest}
 )
 
 // answer answers a request in REST.
@@ -159,7 +159,7 @@ func (s *server) refused(x *dialect.Exchange, err error) {
 	h := x.Header()
 	h["Content-Type"] = headerJSON
 	if f == unauthenticated {
-		h["Www-Authenticate"] = headerForbidden
+		h["Www-Authenticate"] = headerDenied
 	}
 	if wait > 0 {
 		h.Set("Retry-After", seconds(wait))

@@ -133,6 +133,15 @@ func TestAppendTime(t *testing.T) {
 	}
 }
 
+func TestCompacted(t *testing.T) {
+	for in, want := range map[string]string{`["x" , {"a": "b c", "d":1}`: `["x" , {"a":"b c","d":1}`, `["x" , {"a":1}`: `["x" , {"a":1}`} {
+		b := append(make([]byte, 0, 64), in...)
+		if got, err := compacted(b, len(`["x" , `)); err != nil || string(got) != want {
+			t.Errorf("%s became %s, %v; want %s", in, got, err, want)
+		}
+	}
+}
+
 func TestReadBalance(t *testing.T) {
 	for _, c := range []struct{ body, text, unit string }{
 		{`{"balance":{"amount":"1000000000", "currency":"VC", "updated_at":null}}`, "1000000000", "VC"},
