@@ -62,13 +62,34 @@ func Node(t testing.TB, script string, env ...string) *Client {
 }
 
 // Python runs a script of testdata, which imports answer from answer, with
-// Debian's own Python and the packages python3-boto3, python3-twilio and
-// python3-grpcio.
+// Debian's own Python and the packages python3-boto3, python3-twilio,
+// python3-grpcio and python3-requests.
 func Python(t testing.TB, script string, env ...string) *Client {
 	t.Helper()
-	python := once(t, &python, installPython)
-	return start(t, exec.Command(python, "-B", copyScript(t, t.TempDir(), script, "answer.py")), env)
+	once(t, &python, func() (string, error) {
+		return "", installPython("boto3, twilio, grpc, requests", "python3-boto3", "python3-twilio", "python3-grpcio", "python3-requests")
+	})
+	return runPython(t, script, env)
 }
+
+// PythonWith is Python with the module of one further package that not every
+// Debian has: where it cannot be installed the test is skipped, and says so.
+func PythonWith(t testing.TB, module, pkg, script string, env ...string) *Client {
+	t.Helper()
+	if err := installPython(module, pkg); err != nil {
+		t.Skip(err)
+	}
+	return runPython(t, script, env)
+}
+
+func runPython(t testing.TB, script string, env []string) *Client {
+	t.Helper()
+	return start(t, exec.Command(debianPython, "-B", copyScript(t, t.TempDir(), script, "answer.py")), env)
+}
+
+// debianPython is the Python that Debian's packages belong to; another may come
+// first in PATH.
+const debianPython = "/usr/bin/python3"
 
 func copyScript(t testing.TB, dir, script, library string) string {
 	t.Helper()
@@ -236,31 +257,29 @@ func installNode() (dir string, err error) {
 	return dir, err
 }
 
-// pythonPackages are Debian's, which belong to its own Python.
-var pythonPackages = []string{"python3-boto3", "python3-twilio", "python3-grpcio", "python3-requests"}
-
-func installPython() (string, error) {
-	const python = "/usr/bin/python3"
-	works := func() error { return exec.Command(python, "-c", "import boto3, twilio, grpc, requests").Run() }
+// installPython installs the packages of modules that Debian's Python does not
+// find.
+func installPython(modules string, packages ...string) error {
+	works := func() error { return exec.Command(debianPython, "-c", "import "+modules).Run() }
 	if works() == nil {
-		return python, nil
+		return nil
 	}
-	return python, locked(func(home string) error {
+	return locked(func(home string) error {
 		if works() == nil {
 			return nil
 		}
-		const advice = "the tests with vendors' Python packages need Debian's %s: install them"
+		advice := "the tests with vendors' Python packages need Debian's " + strings.Join(packages, ", ") + ": install them"
 		if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
-			return fmt.Errorf(advice, strings.Join(pythonPackages, ", "))
+			return errors.New(advice)
 		}
-		install := append([]string{"install", "-y", "--no-install-recommends"}, pythonPackages...)
+		install := append([]string{"install", "-y", "--no-install-recommends"}, packages...)
 		if err := run(home, "apt-get", install...); err != nil { // perhaps the lists are old
 			if err := errors.Join(run(home, "apt-get", "update"), run(home, "apt-get", install...)); err != nil {
 				return err
 			}
 		}
 		if err := works(); err != nil {
-			return fmt.Errorf(advice+" (%w)", strings.Join(pythonPackages, ", "), err)
+			return fmt.Errorf("%s (%w)", advice, err)
 		}
 		return nil
 	})

@@ -1,14 +1,10 @@
-"""boto 2 itself, where it is installed: Debian 12 has it as python3-boto."""
+"""boto 2 itself: Debian 12 has it as python3-boto."""
 
 import os
 import urllib.parse
 
 from answer import answer
-
-try:
-    from boto.mturk.connection import MTurkConnection
-except ImportError:
-    MTurkConnection = None
+from boto.mturk.connection import MTurkConnection
 
 
 def connect(key=None, secret=None, version="2014-08-15", url=os.environ["URL"]):
@@ -27,4 +23,4 @@ def search(**how):
     return connect(**how).search_hits()
 
 
-answer(installed=lambda: MTurkConnection is not None, balance=lambda how=None: balance(**(how or {})), search=lambda how=None: search(**(how or {})))
+answer(balance=lambda how=None: balance(**(how or {})), search=lambda how=None: search(**(how or {})))
