@@ -29,6 +29,7 @@ var scenarios = []struct {
 	{"history", []int{16}, bench.History},
 	{"long-balance", []int{64}, bench.LongBalance},
 	{"long-charge", []int{64}, bench.LongCharge},
+	{"long-vendors", []int{64}, bench.LongVendors},
 	{"memory", []int{0}, bench.Memory},
 	{"batch-hot", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Batch(ctx, o, true) }},
 	{"batch", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Batch(ctx, o, false) }},
@@ -67,8 +68,9 @@ measured in turns with it:
   cold        one charge a request, over 100,000 accounts; beside one hot account
   bulk        1,000 transfers a request; beside the same
   history     statements and past balances of a long history
-  long-balance, long-charge
-              balances and charges after ten million transfers; beside an empty book.
+  long-balance, long-charge, long-vendors
+              balances, charges and balances in all vendors' dialects, in turns, after
+              ten million transfers; beside an empty book.
               They take some minutes to make: --history DIR keeps them
   memory      RSS of a server, idle and after it charged a million accounts
   batch       commands of 1,000 transfers in process, over 100,000 accounts

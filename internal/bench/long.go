@@ -97,20 +97,36 @@ const longTransfers = 10_000_000
 // LongBalance measures reads of a balance in a book of ten million transfers,
 // and LongCharge charges; both beside the same in an empty book.
 func LongBalance(ctx context.Context, o Options) (*Report, error) {
-	return long(ctx, o, "long-balance", "reads/s", func(w *world, account string) Load {
+	return long(ctx, o, "long-balance", "reads/s", func(w *world, account string) (Load, error) {
 		request := w.head(nil, "GET", "/v1/accounts/"+account+"/balance", 0)
-		return Load{Request: func(dst []byte, _, _ int) []byte { return append(dst, request...) }}
+		return Load{Request: func(dst []byte, _, _ int) []byte { return append(dst, request...) }}, nil
 	})
 }
 
 // LongCharge is described at LongBalance.
 func LongCharge(ctx context.Context, o Options) (*Report, error) {
-	return long(ctx, o, "long-charge", "charges/s", func(w *world, account string) Load {
-		return w.charges(func() string { return account })
+	return long(ctx, o, "long-charge", "charges/s", func(w *world, account string) (Load, error) {
+		return w.charges(func() string { return account }), nil
 	})
 }
 
-func long(ctx context.Context, o Options, name, unit string, load func(*world, string) Load) (r *Report, err error) {
+// LongVendors measures reads of one balance in every vendor's dialect, in turns,
+// in a book of ten million transfers; beside the same in an empty book.
+func LongVendors(ctx context.Context, o Options) (*Report, error) {
+	return long(ctx, o, "long-vendors", "reads/s", func(w *world, account string) (Load, error) {
+		var requests [][]byte
+		for i := range questions {
+			request, err := w.question(ctx, &questions[i], account)
+			if err != nil {
+				return Load{}, err
+			}
+			requests = append(requests, request)
+		}
+		return Load{Request: func(dst []byte, _, n int) []byte { return append(dst, requests[n%len(requests)]...) }}, nil
+	})
+}
+
+func long(ctx context.Context, o Options, name, unit string, load func(*world, string) (Load, error)) (r *Report, err error) {
 	dir := o.History
 	if dir == "" {
 		if dir, err = os.MkdirTemp(o.Dir, "saldo-bench-"); err != nil {
@@ -144,7 +160,15 @@ func long(ctx context.Context, o Options, name, unit string, load func(*world, s
 	r = &Report{Scenario: name, Unit: unit, Clients: o.Clients, Baseline: "the same in an empty book",
 		What: fmt.Sprintf("over HTTP, one account, in a book of %d transfers, each a command of its own: opens in %v, %d bytes on disk a transfer",
 			longTransfers, opened.Round(time.Millisecond), size/longTransfers)}
-	return r, w.beside(ctx, r, load(w, account), empty.host, load(empty, empty.account))
+	here, err := load(w, account)
+	if err != nil {
+		return nil, err
+	}
+	there, err := load(empty, empty.account)
+	if err != nil {
+		return nil, err
+	}
+	return r, w.beside(ctx, r, here, empty.host, there)
 }
 
 // makeHistory makes the history in a directory, unless it is there, and returns

@@ -103,6 +103,21 @@ func onWire(r *http.Request, body string) []byte {
 	return append(append(b, headEnd...), body...)
 }
 
+// question returns a question as it goes over the wire, with a new credential
+// for an account.
+func (w *world) question(ctx context.Context, q *question, account string) ([]byte, error) {
+	var k key
+	spec := map[string]any{"dialect": q.dialect, "account": account, "scopes": []string{"read"}}
+	if err := w.client.Do(ctx, http.MethodPost, "/v1/credentials", spec, &k); err != nil {
+		return nil, err
+	}
+	asked, body, err := q.request(w, account, k)
+	if err != nil {
+		return nil, err
+	}
+	return onWire(asked, body), nil
+}
+
 // Vendor measures reads of one balance in a vendor's dialect, beside a bare
 // net/http handler that writes the same headers and the same body; or, for
 // Connect, beside a bare Connect handler that returns the same message.
@@ -124,16 +139,10 @@ func Vendor(ctx context.Context, o Options, name string) (r *Report, err error) 
 	if _, err := w.client.TopUp(ctx, a.ID, native.TransferRequest{ID: "bench-" + a.ID, Amount: "10000"}); err != nil {
 		return nil, err
 	}
-	var k key
-	spec := map[string]any{"dialect": q.dialect, "account": a.ID, "scopes": []string{"read"}}
-	if err := w.client.Do(ctx, http.MethodPost, "/v1/credentials", spec, &k); err != nil {
-		return nil, err
-	}
-	asked, body, err := q.request(w, a.ID, k)
+	request, err := w.question(ctx, &q, a.ID)
 	if err != nil {
 		return nil, err
 	}
-	request := onWire(asked, body)
 	sample, err := w.sample(ctx, name, request)
 	if err != nil {
 		return nil, err
