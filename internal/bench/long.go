@@ -133,6 +133,8 @@ func long(ctx context.Context, o Options, name, unit string, load func(*world, s
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	} else if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
 	}
 	account, err := makeHistory(ctx, o, dir)
 	if err != nil {
