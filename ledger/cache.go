@@ -112,6 +112,42 @@ func (c *cache[K, V]) fill(e *entry[V], v *V) {
 	e.row.CompareAndSwap(nil, v)
 }
 
+// found puts a row in the place of nothing.
+func (c *cache[K, V]) found(e *entry[V], v *V) { e.row.CompareAndSwap(c.none, v) }
+
+// put gives a row to an entry whatever it has.
+func (c *cache[K, V]) put(e *entry[V], v *V) {
+	if v == nil {
+		v = c.none
+	}
+	e.row.Store(v)
+}
+
+// peek returns the entry of a key if there is one.
+func (c *cache[K, V]) peek(k K) *entry[V] {
+	s := c.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.m[k]
+}
+
+// pinned forgets the rows that nobody uses, and returns the others.
+func (c *cache[K, V]) pinned() (keys []K, entries []*entry[V]) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for k, e := range s.m {
+			if e.pins.Load() == 0 {
+				delete(s.m, k)
+				continue
+			}
+			keys, entries = append(keys, k), append(entries, e)
+		}
+		s.mu.Unlock()
+	}
+	return keys, entries
+}
+
 // pending returns the row as the loop has left it in this round, else as it is.
 func (c *cache[K, V]) pending(e *entry[V]) *V {
 	v := e.next

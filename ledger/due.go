@@ -17,9 +17,10 @@ var windowDeadlines = 1 << 17
 // when their time comes, or dropped when there are many. Only the loop changes it.
 type window struct {
 	queue   dueQueue
-	stale   int          // about how many of queue are
-	horizon Time         // every deadline up to here is in queue
-	first   atomic.Int64 // next()
+	keep    func(BookID) bool // which books' deadlines; nil: all
+	stale   int               // about how many of queue are
+	horizon Time              // every deadline up to here is in queue
+	first   atomic.Int64      // next()
 }
 
 type dueHold struct {
@@ -71,6 +72,12 @@ func (w *window) change(was, now *Hold) {
 	}
 }
 
+// add notes a deadline, which may be in it already.
+func (w *window) add(d dueHold) { heap.Push(&w.queue, d) }
+
+// windowAhead is how far the window is read on.
+const windowAhead = 10 * time.Minute
+
 // ends reports whether the store has to be asked again: soon the window ends, or
 // much of it is stale.
 func (w *window) ends(now Time) bool {
@@ -113,7 +120,7 @@ func (w *window) extend(ctx context.Context, store Store, horizon Time) error {
 			break
 		}
 		last = row.Due.At
-		if !row.Due.Hold.IsZero() && row.Due.At > after {
+		if !row.Due.Hold.IsZero() && row.Due.At > after && (w.keep == nil || w.keep(row.Due.Book)) {
 			found = append(found, dueHold{row.Due.At, row.Due.Book, row.Due.Hold})
 		}
 	}

@@ -67,8 +67,9 @@ type Balance struct {
 // A Ledger keeps the books of a store. Its methods may be called by any number
 // of goroutines.
 type Ledger struct {
-	store Store
-	o     Options
+	store  Store
+	shared SharedStore // the store, if it is one
+	o      Options
 
 	accounts *cache[AccountID, Account]
 	holds    *cache[Ref, Hold]
@@ -83,6 +84,14 @@ type Ledger struct {
 	mu    sync.RWMutex
 	books map[BookID]*book
 	acts  map[string]func(context.Context, *Record) (*Command, error)
+
+	// Of a shared store:
+	looker  looker
+	lookCtx context.Context // ends with Close
+	began   time.Time
+	arrived inbox
+	lock    held    // the loop's
+	tried   []*book // and what it tried to append to
 
 	actFrom string // key of the deadline after which ActDue goes on
 
@@ -106,6 +115,10 @@ type Ledger struct {
 
 // Open starts a ledger on a store.
 func Open(ctx context.Context, store Store, o Options) (*Ledger, error) {
+	shared, _ := store.(SharedStore)
+	if o.Now == nil && shared != nil {
+		o.Now = shared.Now
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -121,7 +134,7 @@ func Open(ctx context.Context, store Store, o Options) (*Ledger, error) {
 	o.Waiting = cmp.Or(o.Waiting, 16<<10)
 	o.Cached = cmp.Or(o.Cached, 128<<10)
 	l := &Ledger{
-		store: store, o: o,
+		store: store, shared: shared, o: o, began: time.Now(),
 		accounts: newCache[AccountID, Account](o.Cached),
 		holds:    newCache[Ref, Hold](o.Cached),
 		records:  newCache[RecordKey, Record](o.Cached),
@@ -132,25 +145,44 @@ func Open(ctx context.Context, store Store, o Options) (*Ledger, error) {
 	}
 	l.round.l = l
 	l.deciding.Store(int64(MaxTime))
-	for row, err := range store.Scan(ctx, Query{List: ListHeads}) {
-		if err != nil {
-			return nil, fmt.Errorf("reading the heads of the books: %w", err)
-		}
-		b := &book{id: row.Head.Book}
-		b.head.Store(row.Head)
-		l.books[b.id] = b
-		l.last = max(l.last, row.Head.Time)
+	l.looker = looker{l: l, recent: make(map[*book]time.Time)}
+	if err := l.readHeads(ctx); err != nil {
+		return nil, fmt.Errorf("reading the heads of the books: %w", err)
 	}
 	l.seen = TimeOf(o.Now())
 	if _, err := l.tick(ctx); err != nil {
 		return nil, err
 	}
 	ctx, l.stop = context.WithCancel(context.Background())
+	l.lookCtx = ctx
 	l.OnDue(moveKind, func(ctx context.Context, rec *Record) (*Command, error) { return nil, l.carryMove(ctx, rec) })
 	l.running.Add(2)
 	go l.run(context.WithoutCancel(ctx)) // it ends when the queue is closed and empty
 	go l.watchRecords(ctx)
 	return l, nil
+}
+
+// readHeads makes every book known, unless others write to them: then each is
+// when it is first asked for.
+func (l *Ledger) readHeads(ctx context.Context) error {
+	if l.shared != nil {
+		l.due.keep = func(id BookID) bool {
+			l.mu.RLock()
+			defer l.mu.RUnlock()
+			return l.books[id] != nil
+		}
+		return nil
+	}
+	for row, err := range l.store.Scan(ctx, Query{List: ListHeads}) {
+		if err != nil {
+			return err
+		}
+		b := &book{id: row.Head.Book}
+		b.head.Store(row.Head)
+		l.books[b.id] = b
+		l.last = max(l.last, row.Head.Time)
+	}
+	return nil
 }
 
 // Close stops taking commands, lets those that were taken finish, and waits for
@@ -191,6 +223,9 @@ func (l *Ledger) book(ctx context.Context, id BookID) (*book, error) {
 	l.mu.RUnlock()
 	if b != nil {
 		return b, nil
+	}
+	if l.shared != nil {
+		return l.knowBook(ctx, id)
 	}
 	snap, err := l.store.Load(ctx, &Keys{Heads: []BookID{id}})
 	if err != nil {

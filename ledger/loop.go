@@ -20,6 +20,11 @@ type book struct {
 	id   BookID
 	head atomic.Pointer[Head]
 
+	// Of a shared store:
+	looked    atomic.Int64 // when, since the ledger began, rows and head were known to be the newest
+	contended int          // rounds for which it is locked first
+	listed    bool         // in a list that is being made
+
 	next   *Head
 	from   uint64 // seq of head when the round began
 	events []*Event
@@ -78,6 +83,9 @@ func (l *Ledger) untilDue() time.Duration {
 
 // work is one round. The error is what everybody in it was told.
 func (l *Ledger) work(ctx context.Context, cmds []*prepared) error {
+	if l.shared != nil {
+		return l.workShared(ctx, cmds)
+	}
 	began := time.Now()
 	r := &l.round
 	r.ctx = ctx
@@ -146,8 +154,13 @@ func (l *Ledger) tick(ctx context.Context) (Time, error) {
 	if err != nil {
 		return 0, err
 	}
+	if l.shared != nil {
+		for _, d := range l.arrived.take() {
+			l.due.add(d)
+		}
+	}
 	if l.due.ends(now) {
-		if err := l.due.extend(ctx, l.store, now.Add(10*time.Minute)); err != nil {
+		if err := l.due.extend(ctx, l.store, now.Add(windowAhead)); err != nil {
 			return 0, unavailable(err)
 		}
 		l.due.publish()
@@ -283,9 +296,12 @@ func (l *Ledger) commit(ctx context.Context, r *round) error {
 		r.discard()
 		return nil
 	}
-	err := l.store.Append(ctx, r.batch())
+	err := l.append(ctx, r.batch())
 	if err != nil {
 		l.abandon(r)
+		if l.shared != nil {
+			return err
+		}
 		if errors.Is(err, ErrConflict) {
 			l.forget()
 			return Errorf(Contention, "others changed the same book first; try again")
@@ -413,6 +429,9 @@ func unavailable(err error) error {
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return Errorf(Timeout, "the time ran out; repeat the command with its id to learn what became of it")
+	}
+	if errors.Is(err, ErrInDoubt) {
+		return Errorf(Timeout, "the database was lost while it wrote; repeat the command with its id to learn what became of it")
 	}
 	if errors.Is(err, ErrNoSpace) {
 		return errNoSpace

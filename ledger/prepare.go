@@ -31,6 +31,8 @@ type prepared struct {
 	pasts    map[string]*Past
 	keys     Keys // room for load
 
+	tails []Tail // that the loop has to follow, of a shared store
+
 	forgotten uint64 // how often rows were forgotten before it was prepared
 
 	waiter
@@ -50,7 +52,7 @@ func newPrepared(c *Command, b *book) *prepared {
 // recycle gives a command's room to later ones. Nobody else may have it: it was
 // answered, or never queued.
 func (p *prepared) recycle() {
-	p.c, p.book, p.own, p.pasts = nil, nil, nil, nil
+	p.c, p.book, p.own, p.pasts, p.tails = nil, nil, nil, nil, nil
 	p.res, p.err, p.again = Result{}, nil, nil
 	p.taken.Store(false)
 	p.accounts.reset()
@@ -317,7 +319,7 @@ func (l *Ledger) load(ctx context.Context, p *prepared) error {
 	if len(keys.Accounts)+len(keys.Holds)+len(keys.IDs)+len(keys.Refunds)+len(keys.Records) == 0 {
 		return nil
 	}
-	snap, err := l.store.Load(ctx, keys)
+	snap, err := l.loadRows(ctx, keys)
 	if err != nil {
 		return err
 	}
@@ -435,7 +437,7 @@ func (r *round) late(id AccountID) *entry[Account] {
 	if _, ok := r.l.accounts.value(e); ok || e.next != nil {
 		return e
 	}
-	snap, err := r.l.store.Load(r.ctx, &Keys{Accounts: []AccountID{id}})
+	snap, err := r.l.loadRows(r.ctx, &Keys{Accounts: []AccountID{id}})
 	if err != nil {
 		r.failed = err
 		return e

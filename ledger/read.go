@@ -14,7 +14,7 @@ import (
 // room to write that down, it returns how things stand without.
 func (l *Ledger) settle(ctx context.Context) (Time, *standing, error) {
 	now, err := l.clock()
-	for full := 0; err == nil && now >= l.due.next(); {
+	for full := 0; err == nil && (now >= l.due.next() || l.shared != nil && l.arrived.waits()); {
 		if s := l.standing.Load(); s.covers(now) {
 			return max(now, s.at), s, nil
 		}
@@ -39,6 +39,9 @@ func (l *Ledger) turn(ctx context.Context) error {
 
 // Account returns an account as it is now. It is the ledger's own: read only.
 func (l *Ledger) Account(ctx context.Context, id AccountID) (*Account, error) {
+	if err := l.currentAccount(ctx, id); err != nil {
+		return nil, err
+	}
 	_, s, err := l.settle(ctx)
 	if err != nil {
 		return nil, err
@@ -52,15 +55,14 @@ func (l *Ledger) Account(ctx context.Context, id AccountID) (*Account, error) {
 
 func (l *Ledger) account(ctx context.Context, id AccountID) (*Account, error) {
 	a, ok := l.accounts.row(id)
-	if !ok {
+	if !ok || a == nil && l.shared != nil {
 		e := l.accounts.pin(id)
 		defer e.unpin()
-		snap, err := l.store.Load(ctx, &Keys{Accounts: []AccountID{id}})
+		snap, err := l.loadRows(ctx, &Keys{Accounts: []AccountID{id}})
 		if err != nil {
 			return nil, unavailable(err)
 		}
-		l.accounts.fill(e, snap.Accounts[0])
-		a, _ = l.accounts.value(e)
+		a = keep(l, l.accounts, e, snap.Accounts[0])
 	}
 	if a == nil && id.IsSystem() {
 		book, unit, role := id.System()
@@ -109,6 +111,9 @@ func (l *Ledger) UnitOf(ctx context.Context, a *Account) (money.Unit, error) {
 
 // Balance returns what an account has now.
 func (l *Ledger) Balance(ctx context.Context, id AccountID) (Balance, error) {
+	if err := l.currentAccount(ctx, id); err != nil {
+		return Balance{}, err
+	}
 	for {
 		now, s, err := l.settle(ctx)
 		if err != nil {
@@ -135,6 +140,12 @@ func (l *Ledger) balance(ctx context.Context, id AccountID, now Time, s *standin
 		return Balance{}, err
 	}
 	a = s.account(a)
+	if int(a.Unit) >= len(head.Units) { // others have made it since
+		if err := l.looker.look(ctx, b); err != nil {
+			return Balance{}, err
+		}
+		head = b.head.Load()
+	}
 	bal := figures(a, head.Units[a.Unit])
 	bal.Seq = head.Seq
 	bal.AsOf = max(now, head.Time, a.Updated) // not the present: what is due since then is in it
@@ -233,6 +244,9 @@ func withAfter(a *Account, after *After, e *Event) *Account {
 // count until their deadline. What a drawing account could have spent is not
 // known for the past and is zero.
 func (l *Ledger) BalanceAt(ctx context.Context, id AccountID, at Time) (Balance, error) {
+	if err := l.currentAccount(ctx, id); err != nil {
+		return Balance{}, err
+	}
 	_, s, err := l.settle(ctx)
 	if err != nil {
 		return Balance{}, err
@@ -356,6 +370,9 @@ func (l *Ledger) counts(ctx context.Context, id, payer, via AccountID) (bool, er
 // Head returns the end of a book's journal. Its Seq is 0 if there is no such book.
 func (l *Ledger) Head(ctx context.Context, id BookID) (Head, error) {
 	b, err := l.book(ctx, id)
+	if err == nil {
+		err = l.current(ctx, b)
+	}
 	if err != nil {
 		return Head{}, err
 	}
@@ -382,26 +399,55 @@ func (l *Ledger) HoldByRef(ctx context.Context, ref Ref) (*Hold, error) {
 
 // hold returns a hold as it is now, or nil.
 func (l *Ledger) hold(ctx context.Context, ref Ref) (*Hold, error) {
+	if l.shared != nil {
+		h, err := l.holdRow(ctx, ref)
+		if err == nil && h != nil {
+			err = l.currentBook(ctx, h.Book)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	_, s, err := l.settle(ctx)
 	if err != nil {
 		return nil, err
 	}
+	h, err := l.holdRow(ctx, ref)
+	return s.hold(h), err
+}
+
+func (l *Ledger) holdRow(ctx context.Context, ref Ref) (*Hold, error) {
 	h, ok := l.holds.row(ref)
-	if !ok {
+	if !ok || h == nil && l.shared != nil {
 		e := l.holds.pin(ref)
 		defer e.unpin()
-		snap, err := l.store.Load(ctx, &Keys{Holds: []Ref{ref}})
+		snap, err := l.loadRows(ctx, &Keys{Holds: []Ref{ref}})
 		if err != nil {
 			return nil, unavailable(err)
 		}
-		l.holds.fill(e, snap.Holds[0])
-		h, _ = l.holds.value(e)
+		h = keep(l, l.holds, e, snap.Holds[0])
 	}
-	return s.hold(h), nil
+	return h, nil
+}
+
+// keep gives a row that was read to its entry, and returns what there is. Of a
+// shared store, what is missing may only not be known here: that is not kept.
+func keep[K comparable, V any](l *Ledger, c *cache[K, V], e *entry[V], v *V) *V {
+	if l.shared == nil {
+		c.fill(e, v)
+	} else if v != nil {
+		c.fill(e, v)
+		c.found(e, v)
+	}
+	v, _ = c.value(e)
+	return v
 }
 
 // Record returns a record as it is now, or nil.
 func (l *Ledger) Record(ctx context.Context, key RecordKey) (*Record, error) {
+	if err := l.currentBook(ctx, key.Book); err != nil {
+		return nil, err
+	}
 	r, ok := l.records.row(key)
 	if !ok {
 		e := l.records.pin(key)
@@ -446,7 +492,7 @@ func (l *Ledger) Find(ctx context.Context, tenant TenantID, id string) (BookID, 
 
 func (l *Ledger) findID(ctx context.Context, ref Ref) (*TransferAt, error) {
 	u, ok := l.ids.row(ref)
-	if !ok {
+	if !ok || u == nil && l.shared != nil {
 		e := l.ids.pin(ref)
 		defer e.unpin()
 		snap, err := l.store.Load(ctx, &Keys{IDs: []Ref{ref}})
@@ -456,8 +502,7 @@ func (l *Ledger) findID(ctx context.Context, ref Ref) (*TransferAt, error) {
 		if at := snap.IDs[0]; at != nil {
 			u = &used{*at}
 		}
-		l.ids.fill(e, u)
-		u, _ = l.ids.value(e)
+		u = keep(l, l.ids, e, u)
 	}
 	if u == nil {
 		return nil, nil
@@ -495,6 +540,12 @@ func (l *Ledger) Text(ctx context.Context, book BookID, at TextAt) ([]byte, erro
 // Scan lists what is durable: every command answered before is in it.
 func (l *Ledger) Scan(ctx context.Context, q Query) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
+		if l.shared != nil && showsHolds(q.List) && !stale(ctx) {
+			if err := l.sweep(ctx); err != nil {
+				yield(Row{}, err)
+				return
+			}
+		}
 		_, s, err := l.settle(ctx)
 		if err != nil {
 			yield(Row{}, err)
@@ -555,7 +606,11 @@ func (l *Ledger) OnDue(kind string, act func(context.Context, *Record) (*Command
 // watchRecords posts what is to be done about records whose deadline has passed.
 func (l *Ledger) watchRecords(ctx context.Context) {
 	defer l.running.Done()
-	tick := time.NewTicker(200 * time.Millisecond)
+	every := 200 * time.Millisecond
+	if l.shared != nil {
+		every = time.Second // a round trip each
+	}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
@@ -591,17 +646,24 @@ func (l *Ledger) ActDue(ctx context.Context) error {
 	l.mu.Unlock()
 	var failed error
 	looked, last := 0, ""
+	books := make(map[BookID]bool) // that have holds which nobody ends
 	for row, err := range l.store.Scan(ctx, Query{List: ListDeadlines, Until: now, From: from, Limit: actAtOnce}) {
 		if err != nil {
 			return err
 		}
 		looked, last = looked+1, row.Key
+		if l.shared != nil && !row.Due.Hold.IsZero() && row.Due.At < now.Add(-time.Second) {
+			books[row.Due.Book] = true
+		}
 		if err := l.actOn(ctx, &row.Due); err != nil {
 			failed = err
 		}
 	}
 	if looked < actAtOnce {
 		last = "" // that was all
+	}
+	if err := l.lookAtAll(ctx, books); err != nil {
+		failed = err
 	}
 	l.mu.Lock()
 	l.actFrom = last

@@ -3,6 +3,7 @@ package ledgertest
 import (
 	"context"
 	"math/big"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -33,11 +34,25 @@ func Seed(t testing.TB) uint64 {
 // closed now and then.
 func Run(t testing.TB, seed uint64, commands int, open func(now func() time.Time) (l *ledger.Ledger, closed func())) {
 	t.Helper()
-	r := &runner{TB: t, w: NewWorkload(seed), m: NewModel(), open: open}
+	RunNodes(t, seed, commands, 1, open)
+}
+
+// RunNodes is Run with several ledgers on one store: each command and each look
+// at a balance goes to one of them. They have one clock, which does not go back.
+func RunNodes(t testing.TB, seed uint64, commands, nodes int, open func(now func() time.Time) (l *ledger.Ledger, closed func())) {
+	t.Helper()
+	r := &runner{TB: t, w: NewWorkload(seed), m: NewModel(), rng: rand.New(rand.NewPCG(seed, 3)), open: open}
 	r.now.Store(&time.Time{})
+	r.nodes = make([]node, nodes)
 	r.tick()
-	r.l, r.closed = open(r.clock)
-	defer func() { r.closed() }()
+	for i := range r.nodes {
+		r.nodes[i].Ledger, r.nodes[i].closed = open(r.clock)
+	}
+	defer func() {
+		for _, n := range r.nodes {
+			n.closed()
+		}
+	}()
 	for _, c := range r.w.Setup() {
 		r.post(c)
 	}
@@ -59,31 +74,43 @@ type runner struct {
 	testing.TB
 	w      *Workload
 	m      *Model
-	l      *ledger.Ledger
+	rng    *rand.Rand // which node
+	nodes  []node
 	open   func(func() time.Time) (*ledger.Ledger, func())
-	closed func()
 	now    atomic.Pointer[time.Time]
 	latest ledger.Time
 
 	did, refused, replayed int
 }
 
+type node struct {
+	*ledger.Ledger
+	closed func()
+}
+
+// any returns one of the nodes.
+func (r *runner) any() *node { return &r.nodes[r.rng.IntN(len(r.nodes))] }
+
 func (r *runner) clock() time.Time { return *r.now.Load() }
 
 // tick sets the clock. The ledger's time never goes back.
 func (r *runner) tick() {
 	now := r.w.Now()
-	r.now.Store(&now)
 	r.latest = max(r.latest, ledger.TimeOf(now))
+	if len(r.nodes) > 1 {
+		now = r.latest.Std()
+	}
+	r.now.Store(&now)
 }
 
-// restart opens the ledger again. Its time is then that of its last event.
+// restart opens a ledger again. Its time is then that of its last event.
 func (r *runner) restart() {
-	r.closed()
-	r.l, r.closed = r.open(r.clock)
+	n := r.any()
+	n.closed()
+	n.Ledger, n.closed = r.open(r.clock)
 	r.latest = ledger.TimeOf(r.clock())
 	for id := range r.m.books {
-		head, err := r.l.Head(context.Background(), id)
+		head, err := n.Head(context.Background(), id)
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -94,10 +121,11 @@ func (r *runner) restart() {
 func (r *runner) post(c *ledger.Command) {
 	r.Helper()
 	asked := Clone(c)
-	res, err := r.l.Post(context.Background(), c)
+	res, err := r.any().Post(context.Background(), c)
 	want := r.m.Post(r.latest, asked, ledger.CodeOf(err))
 	r.answer(res, err, want)
-	if r.m.books[c.Book] != nil {
+	// Several nodes are not looked at after each command: looking brings them up to date.
+	if r.m.books[c.Book] != nil && (len(r.nodes) == 1 || r.rng.IntN(8) == 0) {
 		r.m.Settle(r.latest, c.Book)
 		r.balances(c.Book)
 		r.holds(c)
@@ -157,7 +185,8 @@ func (r *runner) balances(id ledger.BookID) {
 	ctx := context.Background()
 	b := r.m.books[id]
 	for _, acc := range r.w.Accounts(id) {
-		got, err := r.l.Balance(ctx, acc)
+		l := r.any()
+		got, err := l.Balance(ctx, acc)
 		a := b.accounts[acc]
 		if a == nil {
 			if ledger.CodeOf(err) != ledger.NotFound {
@@ -169,7 +198,7 @@ func (r *runner) balances(id ledger.BookID) {
 			r.Errorf("account %v: %v", acc, err)
 			continue
 		}
-		st, err := r.l.Status(ctx, got.Account)
+		st, err := l.Status(ctx, got.Account)
 		if err != nil || st != b.openness(acc) {
 			r.Errorf("account %v is %v (%v), in the model %v", acc, st, err, b.openness(acc))
 		}
@@ -225,7 +254,7 @@ func (r *runner) holds(c *ledger.Command) {
 		if want == nil || id == "" {
 			continue
 		}
-		got, err := r.l.Hold(context.Background(), r.m.books[c.Book].tenant, id)
+		got, err := r.any().Hold(context.Background(), r.m.books[c.Book].tenant, id)
 		if err != nil {
 			r.Errorf("hold %s: %v", id, err)
 			continue
@@ -241,7 +270,7 @@ func (r *runner) records(c *ledger.Command) {
 	r.Helper()
 	for _, w := range c.Records {
 		want := r.m.books[c.Book].records[w.Key]
-		got, err := r.l.Record(context.Background(), ledger.RecordKey{Book: c.Book, Kind: w.Kind, Key: w.Key})
+		got, err := r.any().Record(context.Background(), ledger.RecordKey{Book: c.Book, Kind: w.Kind, Key: w.Key})
 		if err != nil || (got == nil) != (want == nil) {
 			r.Errorf("record %s: %+v (%v), in the model %+v", w.Key, got, err, want)
 		} else if got != nil && (got.Version != want.version || got.Counters[0].Value != want.count) {

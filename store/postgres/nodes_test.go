@@ -1,0 +1,88 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"saldo/ledger"
+	"saldo/ledger/ledgertest"
+	"saldo/store/postgres"
+	"saldo/store/postgres/pgtest"
+)
+
+// node opens a ledger on a database. It is closed at the end of the test.
+func node(t testing.TB, url string) *ledger.Ledger {
+	t.Helper()
+	s, closed := open(t, url)
+	l, err := ledger.Open(context.Background(), s, ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		closed()
+	})
+	return l
+}
+
+// prove wants the books of a database to be right.
+func prove(t testing.TB, url string) ledger.Report {
+	t.Helper()
+	s, closed := open(t, url)
+	defer closed()
+	r, err := ledger.Verify(context.Background(), s, ledger.VerifyOptions{})
+	if err != nil {
+		t.Errorf("the books are not right: %v", err)
+	}
+	return r
+}
+
+// TestModel compares a ledger on the store with the model, TestModelOfNodes
+// three of them on one database.
+func TestModel(t *testing.T)        { testModel(t, 1) }
+func TestModelOfNodes(t *testing.T) { testModel(t, 3) }
+
+func testModel(t *testing.T, nodes int) {
+	commands := 1000
+	if testing.Short() {
+		commands = 300
+	}
+	seed := ledgertest.Seed(t)
+	url := pgtest.New(t)
+	ledgertest.RunNodes(t, seed, commands, nodes, func(now func() time.Time) (*ledger.Ledger, func()) {
+		s, closed := open(t, url)
+		l, err := ledger.Open(context.Background(), s, ledger.Options{Now: now, MaxClockStep: -1, Cached: 64})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l, func() {
+			err := l.Close()
+			if _, verr := ledger.Verify(context.Background(), s, ledger.VerifyOptions{}); verr != nil {
+				err = errors.Join(err, verr)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			closed()
+		}
+	})
+}
+
+// TestNeverTwice and TestLinearizable have three nodes on one database.
+func TestNeverTwice(t *testing.T) {
+	url := pgtest.New(t)
+	ledgertest.NeverTwice(t, node(t, url), node(t, url), node(t, url))
+	prove(t, url)
+}
+
+func TestLinearizable(t *testing.T) {
+	url := pgtest.New(t)
+	ledgertest.Linearizable(t, ledgertest.Seed(t), node(t, url), node(t, url), node(t, url))
+	prove(t, url)
+}
+
+var _ = postgres.Options{}
