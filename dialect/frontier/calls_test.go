@@ -277,6 +277,13 @@ func TestWhoReads(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	other, _, err := w.Ledger.CreateTenant(t.Context(), 0, "", ledger.Tenant{Name: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Auth.Map(t.Context(), 0, "", auth.Entry{Dialect: auth.Frontier, External: "rival", Tenant: other.Number}); err != nil {
+		t.Fatal(err)
+	}
 	const billing, org = "1355c761-e263-4ada-9b10-d4fe3a8c9454", "4eef0ae7-3f73-4886-aeb3-c59f4bca67a4"
 	brought(billing, child)
 	brought(org, ledger.AccountID{})
@@ -311,6 +318,7 @@ func TestWhoReads(t *testing.T) {
 		{"brought along", &frontier.Client{OrgID: org, BillingID: billing, ClientID: narrow.Credential.ID, ClientSecret: narrow.Secret}, "3", ok, ok},
 		{"brought along, capitals", &frontier.Client{OrgID: strings.ToUpper(org), BillingID: strings.ToUpper(billing), ClientID: narrow.Credential.ID, ClientSecret: narrow.Secret}, "3", ok, ok},
 		{"org by a name", &frontier.Client{OrgID: "acme", BillingID: child.String(), ClientID: narrow.Credential.ID, ClientSecret: narrow.Secret}, "3", ok, ok},
+		{"org of another tenant", &frontier.Client{OrgID: "rival", BillingID: child.String(), ClientID: narrow.Credential.ID, ClientSecret: narrow.Secret}, "3", denied, ok},
 		{"billing id as org", &frontier.Client{OrgID: billing, BillingID: child.String(), ClientID: narrow.Credential.ID, ClientSecret: narrow.Secret}, "3", denied, ok},
 		{"org as billing id", &frontier.Client{OrgID: org, BillingID: org, ClientID: narrow.Credential.ID, ClientSecret: narrow.Secret}, "", lost, lost},
 		{"aside", &frontier.Client{OrgID: main, BillingID: aside.String(), ClientID: narrow.Credential.ID, ClientSecret: narrow.Secret}, "", denied, denied},

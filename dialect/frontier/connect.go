@@ -221,11 +221,11 @@ func (s *server) serveCall(w http.ResponseWriter, r *http.Request) {
 		e = s.lost
 	}
 	c := &call{ResponseWriter: w, endpoint: e, request: r, o: &s.o}
+	defer func() { e.operation.Observe(c.counted(), time.Since(start)) }()
 	defer func() {
 		if p := recover(); p != nil {
 			s.failed(c, p)
 		}
-		e.operation.Observe(c.counted(), time.Since(start))
 	}()
 	in := r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 	c.body = body{r.Body, maxBody}

@@ -120,6 +120,7 @@ func TestSamples(t *testing.T) {
 
 	dated := frontier.New(w.Ledger, w.Auth, frontier.Options{RealUpdatedAt: true})
 	sample(dated, "rest-updated-at", 200, "GET /v1beta1/organizations/{org}/billing/{account}/balance"+head)
+	sample(dated, "connect-charset", 200, "POST /raystack.frontier.v1beta1.FrontierService/GetBillingBalance\nContent-Type: application/json; charset=utf-8"+head+"\n"+`{"id":"{account}"}`)
 	sample(dated, "connect-updated-at", 200, "POST /raystack.frontier.v1beta1.FrontierService/GetBillingBalance\nContent-Type: application/json"+head+"\n"+`{"id":"{account}"}`)
 }
 

@@ -196,6 +196,7 @@ func FuzzBalancePath(f *testing.F) {
 
 func FuzzCredential(f *testing.F) {
 	f.Add("Basic " + base64.StdEncoding.EncodeToString([]byte("id:secret")))
+	f.Add("Basic " + base64.StdEncoding.EncodeToString([]byte("id:secret:more")))
 	f.Add("Bearer saldo")
 	f.Add("basic  ")
 	f.Fuzz(func(t *testing.T, text string) {
