@@ -29,10 +29,10 @@ import (
 
 // Bounds of a request in Connect or gRPC.
 const (
-	maxMessage = 1 << 20    // decompressed
-	maxBody    = 2 << 20    // all that is read from the connection
-	minGzip    = 1 << 10    // replies below are not worth compressing
-	unpackMost = 64<<10 + 1 // beyond maxMessage, that a decompressor goes on
+	maxMessage = 1 << 20  // decompressed
+	maxBody    = 2 << 20  // all that is read from the connection
+	minGzip    = 1 << 10  // replies below are not worth compressing
+	unpackMost = 64 << 10 // beyond maxMessage, that a decompressor goes on
 )
 
 // An endpoint is one call of Connect and gRPC.
