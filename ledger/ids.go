@@ -65,7 +65,10 @@ func (id AccountID) System() (book BookID, unit uint32, role Role) {
 func (id AccountID) IsZero() bool { return id == AccountID{} }
 
 // String returns the id as a UUID in lower case.
-func (id AccountID) String() string { return string(id.AppendText(nil)) }
+func (id AccountID) String() string {
+	var buf [36]byte
+	return string(id.AppendText(buf[:0]))
+}
 
 // AppendText appends the id as a UUID in lower case.
 func (id AccountID) AppendText(dst []byte) []byte {
