@@ -72,11 +72,6 @@ func (l *Ledger) catchUp(ctx context.Context, t *Tail) error {
 // have to be read again.
 func (f *following) event(e *Event) {
 	l := f.l
-	e.EachID(func(id string, n uint32) {
-		if en := l.ids.peek(RefOf(f.head.Tenant, id)); en != nil {
-			en.row.Store(&used{TransferAt{f.head.Book, e.Seq, n}})
-		}
-	})
 	if e.Refused != nil {
 		return
 	}

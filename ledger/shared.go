@@ -20,8 +20,9 @@ import (
 //
 // A read that has to have what was answered before it looks first: many readers
 // share one look (looker). What is not there is the exception: who first knows
-// of a book cannot tell which rows of it were missed before. A row that is
-// missing is looked for in the store whenever that matters (find).
+// of a book cannot tell which rows of it were missed before, and an id may have
+// been used in any book. What is missing is looked for in the store whenever that
+// matters (find).
 
 // A lookKey is the key of a context's value that says how new what is read has
 // to be.

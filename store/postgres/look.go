@@ -13,8 +13,8 @@ import (
 )
 
 // farEvents is how many events a node reads to follow the others. It drops what
-// it knows of the book when there are more.
-const farEvents = 10_000
+// it knows of the book when there are more. It is a variable for its test alone.
+var farEvents = 10_000
 
 // rollbackPatience is how long a transaction is ended properly.
 const rollbackPatience = time.Second

@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"saldo/ledger"
 	"saldo/ledger/ledgertest"
-	"saldo/store/postgres"
 	"saldo/store/postgres/pgtest"
 )
 
@@ -85,4 +86,16 @@ func TestLinearizable(t *testing.T) {
 	prove(t, url)
 }
 
-var _ = postgres.Options{}
+// exec runs statements in a database.
+func exec(t testing.TB, url, sql string) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = conn.Exec(ctx, sql)
+	if err := errors.Join(err, conn.Close(ctx)); err != nil {
+		t.Fatal(err)
+	}
+}
