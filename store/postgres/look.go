@@ -43,7 +43,15 @@ func (s *Store) Look(ctx context.Context, known []ledger.BookEnd) (tails []ledge
 
 // Lock locks heads, and returns what others have appended to them, in one round
 // trip. See [ledger.SharedStore].
-func (s *Store) Lock(ctx context.Context, known []ledger.BookEnd) (_ ledger.StoreLock, err error) {
+func (s *Store) Lock(ctx context.Context, known []ledger.BookEnd) (lock ledger.StoreLock, err error) {
+	err = s.again(ctx, func() error {
+		lock, err = s.lock(ctx, known)
+		return err
+	})
+	return lock, err
+}
+
+func (s *Store) lock(ctx context.Context, known []ledger.BookEnd) (_ ledger.StoreLock, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Patience)
 	defer cancel()
 	conn, err := s.pool.Acquire(ctx)

@@ -185,9 +185,13 @@ func (s *Store) trip(ctx context.Context, do func(context.Context, *pgxpool.Conn
 // database has cut, and transactions that it wants to be tried again, are not
 // worth an error.
 func (s *Store) read(ctx context.Context, do func(context.Context, *pgxpool.Conn) error) error {
+	return s.again(ctx, func() error { return s.trip(ctx, do) })
+}
+
+func (s *Store) again(ctx context.Context, do func() error) error {
 	until := time.Now().Add(s.options.Patience)
 	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
-		err := s.trip(ctx, do)
+		err := do()
 		if err == nil || ctx.Err() != nil || !isRetryable(err) || time.Now().After(until) {
 			return err
 		}

@@ -1,0 +1,137 @@
+package pgtest
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A Proxy stands between a program and a server, and fails as it is told.
+type Proxy struct {
+	dir    string
+	target func() string // the server's socket, which may change
+	listen net.Listener
+	wait   sync.WaitGroup
+
+	latency atomic.Int64 // added to each way
+	silent  atomic.Bool  // nothing goes through, and nobody is told
+	replies atomic.Int64 // how many replies are lost from now on, with their connections
+	asks    atomic.Int64 // how many requests
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+}
+
+// NewProxy returns a proxy before a server. It ends with the test.
+func NewProxy(t testing.TB, target func() string) *Proxy {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "saldo-px-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{dir: dir, target: target, conns: map[net.Conn]bool{}}
+	if p.listen, err = net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432")); err != nil {
+		t.Fatal(err)
+	}
+	p.wait.Go(p.accept)
+	t.Cleanup(func() {
+		err := p.listen.Close()
+		p.Cut()
+		p.wait.Wait()
+		if err := errors.Join(err, os.RemoveAll(dir)); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// URL is where a database is, through the proxy.
+func (p *Proxy) URL(database string) string {
+	return "postgres:///" + database + "?user=saldo&host=" + url.QueryEscape(p.dir)
+}
+
+// Latency adds d to each round trip.
+func (p *Proxy) Latency(d time.Duration) { p.latency.Store(int64(d / 2)) }
+
+// Silence lets nothing through, as a network does that has come apart, until it
+// is lifted; connections stay open.
+func (p *Proxy) Silence(on bool) { p.silent.Store(on) }
+
+// LoseReplies loses the next n replies, and cuts their connections: what was
+// asked for has been done.
+func (p *Proxy) LoseReplies(n int) { p.replies.Store(int64(n)) }
+
+// LoseRequests loses the next n requests, and cuts their connections.
+func (p *Proxy) LoseRequests(n int) { p.asks.Store(int64(n)) }
+
+// Cut cuts every connection.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		_ = c.Close() // it may have ended
+	}
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listen.Accept()
+		if err != nil {
+			return
+		}
+		p.wait.Go(func() { p.serve(client) })
+	}
+}
+
+func (p *Proxy) serve(client net.Conn) {
+	server, err := net.Dial("unix", p.target())
+	if err != nil {
+		_ = client.Close() // as a server does that is not there
+		return
+	}
+	p.mu.Lock()
+	p.conns[client], p.conns[server] = true, true
+	p.mu.Unlock()
+	end := func() {
+		_ = client.Close()
+		_ = server.Close()
+	}
+	var both sync.WaitGroup
+	both.Go(func() { defer end(); p.copy(server, client, &p.asks) })
+	both.Go(func() { defer end(); p.copy(client, server, &p.replies) })
+	both.Wait()
+	p.mu.Lock()
+	delete(p.conns, client)
+	delete(p.conns, server)
+	p.mu.Unlock()
+}
+
+// copy copies what comes until it ends, or is to be lost.
+func (p *Proxy) copy(to io.Writer, from io.Reader, lose *atomic.Int64) {
+	b := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(b)
+		if err != nil {
+			return
+		}
+		if d := p.latency.Load(); d > 0 {
+			time.Sleep(time.Duration(d))
+		}
+		if left := lose.Load(); left > 0 && lose.CompareAndSwap(left, left-1) {
+			return
+		}
+		for p.silent.Load() {
+			time.Sleep(5 * time.Millisecond)
+		}
+		if _, err := to.Write(b[:n]); err != nil {
+			return
+		}
+	}
+}
