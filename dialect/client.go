@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -74,6 +75,7 @@ type Error struct {
 	Code       string        // the vendor's own
 	Message    string        // the vendor's own
 	RetryAfter time.Duration // 0: the server did not say
+	Err        error         // what broke the connection; nil: there was a reply
 }
 
 func (e *Error) Error() string {
@@ -87,6 +89,9 @@ func (e *Error) Error() string {
 	}
 	return b.String()
 }
+
+// Unwrap returns what broke the connection, or nil.
+func (e *Error) Unwrap() error { return e.Err }
 
 // A Reply is the whole reply to a request.
 type Reply struct {
@@ -126,12 +131,16 @@ func Ask(client *http.Client, dialect string, r *http.Request) (*Reply, error) {
 		if ctx := r.Context().Err(); ctx != nil && !errors.Is(ctx, context.DeadlineExceeded) {
 			return nil, ctx
 		}
-		return nil, &Error{Dialect: dialect, Reason: Unavailable, Message: err.Error()}
+		var asked *url.Error
+		if errors.As(err, &asked) {
+			err = asked.Err // without the address, which may have a secret in it
+		}
+		return nil, &Error{Dialect: dialect, Reason: Unavailable, Message: err.Error(), Err: err}
 	}
 	defer resp.Body.Close()
 	reply := &Reply{Status: resp.StatusCode, Header: resp.Header, Time: time.Now()}
 	if reply.Body, err = io.ReadAll(io.LimitReader(resp.Body, maxReply)); err != nil {
-		return nil, &Error{Dialect: dialect, Reason: Unavailable, Status: resp.StatusCode, Message: err.Error()}
+		return nil, &Error{Dialect: dialect, Reason: Unavailable, Status: resp.StatusCode, Message: err.Error(), Err: err}
 	}
 	return reply, nil
 }
