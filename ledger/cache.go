@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"hash/maphash"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -16,9 +18,11 @@ type cache[K comparable, V any] struct {
 }
 
 type shard[K comparable, V any] struct {
-	mu sync.Mutex
-	m  map[K]*entry[V]
-	_  [40]byte // a cache line each
+	mu   sync.Mutex
+	m    map[K]*entry[V]
+	line []K // of m's keys, in the order in which replace looks at them
+	at   int // where in line it looks next
+	_    [8]byte
 }
 
 // An entry is one row. While someone has pinned it, it stays the one entry of
@@ -73,11 +77,13 @@ func (c *cache[K, V]) pin(k K) *entry[V] {
 	s.mu.Lock()
 	e := s.m[k]
 	if e == nil {
-		if len(s.m) >= c.max {
-			s.evict()
-		}
 		e = new(entry[V]) // used when it is asked for again: most ids never are
 		s.m[k] = e
+		if len(s.m) > c.max {
+			s.replace(k)
+		} else {
+			s.line = append(s.line, k)
+		}
 	} else if !e.used.Load() {
 		e.used.Store(true)
 	}
@@ -88,19 +94,23 @@ func (c *cache[K, V]) pin(k K) *entry[V] {
 
 func (e *entry[V]) unpin() { e.pins.Add(-1) }
 
-// evict makes room: up to two entries, met in random order, that nobody has
-// pinned or used since it came by last.
-func (s *shard[K, V]) evict() {
-	looked, gone := 0, 0
-	for k, e := range s.m {
-		if e.pins.Load() == 0 && !e.used.Swap(false) {
-			delete(s.m, k)
-			gone++
+// replace makes room for k: it takes the place of the first key in line that
+// nobody has pinned or used since it was looked at last. If there is none among
+// a few, there is one more key than there should be.
+func (s *shard[K, V]) replace(k K) {
+	for range min(8, len(s.line)) {
+		if s.at >= len(s.line) {
+			s.at = 0
 		}
-		if looked++; looked == 8 || gone == 2 {
+		old := s.line[s.at]
+		s.at++
+		if e := s.m[old]; e == nil || e.pins.Load() == 0 && !e.used.Swap(false) {
+			delete(s.m, old)
+			s.line[s.at-1] = k
 			return
 		}
 	}
+	s.line = append(s.line, k)
 }
 
 // fill gives a loaded row to an entry, unless the loop was there first: what it
@@ -143,6 +153,7 @@ func (c *cache[K, V]) pinned() (keys []K, entries []*entry[V]) {
 			}
 			keys, entries = append(keys, k), append(entries, e)
 		}
+		s.line = slices.AppendSeq(s.line[:0], maps.Keys(s.m))
 		s.mu.Unlock()
 	}
 	return keys, entries
@@ -167,6 +178,7 @@ func (c *cache[K, V]) clear() {
 		s := &c.shards[i]
 		s.mu.Lock()
 		clear(s.m)
+		s.line = s.line[:0]
 		s.mu.Unlock()
 	}
 }
