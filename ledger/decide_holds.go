@@ -190,6 +190,7 @@ func sumPayees(payees []Payee) (total money.Amount, r *Refusal) {
 // capturePay posts what each payee gets.
 func (d *decision) capturePay(op *Capture, id string, h *Hold, p *payment, payees []Payee) *Refusal {
 	text := d.text(op.Text)
+	usage := op.Usage
 	for _, payee := range payees {
 		to, r := d.payee(payee.To)
 		if r == nil {
@@ -205,7 +206,8 @@ func (d *decision) capturePay(op *Capture, id string, h *Hold, p *payment, payee
 			return r
 		}
 		d.e.Transfers = append(d.e.Transfers, Posting{Kind: Capturing, From: h.Account, To: payee.To,
-			Via: h.Via, Amount: payee.Amount, ID: id, Hold: h.Ref, Usage: op.Usage, Text: text})
+			Via: h.Via, Amount: payee.Amount, ID: id, Hold: h.Ref, Usage: usage, Text: text})
+		usage = usage.given() // what was used is counted once
 	}
 	return nil
 }

@@ -235,8 +235,14 @@ func (u *Usage) check() *Refusal {
 	if len(u.Category) > 64 || len(u.Unit) > 32 {
 		return refuse(Invalid, "a category has at most 64 bytes, a usage unit 32")
 	}
+	if u.Count.Sign() < 0 || !fits(u.Count) {
+		return refuse(Invalid, "a count is not below zero")
+	}
 	return nil
 }
+
+// given is what a refund says of what it gives back: all but the count.
+func (u Usage) given() Usage { return Usage{Category: u.Category, Unit: u.Unit} }
 
 // match refuses a payment to itself or in another unit.
 func (d *decision) match(from *payment, to int) *Refusal {
@@ -305,7 +311,7 @@ func (d *decision) refund(op *Refund) *Refusal {
 	at := past.At
 	d.e.Transfers = append(d.e.Transfers, Posting{Kind: Refunding, From: past.Posting.To,
 		To: past.Posting.From, Via: past.Posting.Via, Amount: amount, Forced: op.Force,
-		ID: id, Of: &at, Text: d.text(op.Text)})
+		ID: id, Of: &at, Back: past.Posting.Kind, Usage: past.Posting.Usage.given(), Text: d.text(op.Text)})
 	return nil
 }
 

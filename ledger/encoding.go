@@ -34,6 +34,7 @@ import (
 //	bit 5 transfers byte flags (1 via, 2 asked, 4 forced, 8 id, 16 of, 32 hold, 64 usage, 128 text)
 //	                byte kind  acc from  acc to  [acc via]  v amount  [v asked]  [s id]
 //	                [n seq  n number]  [16 hold]  [s category  v count  s unit]  [n text]
+//	                The upper four bits of a refund's kind are that of what it gives back.
 //	bit 6 holds     byte act  byte flags (1 via, 2 id, 4 text)  byte state  16 ref  acc account
 //	                [acc via]  [s id]  v amount  v remaining  v captured  n expires  [n text]
 //	bit 7 records   s kind  s key  n version  byte flags (1 keep, 2 text)  s data | n text
@@ -266,7 +267,7 @@ func (s *Setting) append(dst []byte, x *accountIndex) []byte {
 func (p *Posting) append(dst []byte, x *accountIndex) []byte {
 	flags := bits(!p.Via.IsZero(), !p.Asked.IsZero(), p.Forced, p.ID != "", p.Of != nil,
 		!p.Hold.IsZero(), !p.Usage.IsZero(), p.Text != 0)
-	dst = append(dst, flags, byte(p.Kind))
+	dst = append(dst, flags, byte(p.Kind)|byte(p.Back)<<4)
 	dst = x.append(dst, p.From)
 	dst = x.append(dst, p.To)
 	if !p.Via.IsZero() {
@@ -626,8 +627,9 @@ func (d *decoder) setting() (s Setting) {
 
 func (d *decoder) posting() (p Posting) {
 	flags := d.byte()
-	p.Kind = TransferKind(d.byte())
-	d.check(p.Kind >= TopUp && p.Kind <= Move)
+	kinds := d.byte()
+	p.Kind, p.Back = TransferKind(kinds&15), TransferKind(kinds>>4)
+	d.check(p.Kind >= TopUp && p.Kind <= Move && (p.Back == 0 || p.Kind == Refunding && p.Back <= Move && p.Back != Refunding))
 	p.From = d.account()
 	p.To = d.account()
 	if flags&1 != 0 {

@@ -97,6 +97,9 @@ func goldenEvents() []struct {
 		{"erase", event(ledger.Event{ID: "e", Print: print, Touched: []ledger.After{posted(a, 5)}, Erased: []ledger.AccountID{a}})},
 		{"refused", event(ledger.Event{ID: "n", Print: print, Refused: &ledger.Refusal{Code: ledger.Insufficient, Op: 200, Account: ad, By: ledger.Cap,
 			Required: money.New(100), Spendable: money.New(-1)}})},
+		{"refund-of-a-use", event(ledger.Event{ID: "r", Print: print, Touched: []ledger.After{posted(revenue, 0), posted(a, 1)},
+			Transfers: []ledger.Posting{{Kind: ledger.Refunding, From: revenue, To: a, Amount: money.New(1), Of: &ledger.TransferAt{Book: 1, Seq: 299, N: 3},
+				Back: ledger.Capturing, Usage: ledger.Usage{Category: "sms", Unit: "segments"}}}})},
 		{"refused-in-words", event(ledger.Event{ID: "n", Print: print, Refused: &ledger.Refusal{Code: ledger.HoldClosed, Detail: "the hold was captured before"}})},
 	}
 }
@@ -300,6 +303,9 @@ func anyEvent() *rapid.Generator[*ledger.Event] {
 				p.Of = &ledger.TransferAt{Book: 1, Seq: small(), N: uint32(small())}
 				p.Hold = ledger.RefOf(1, id(3))
 				p.Usage = ledger.Usage{Category: id(64), Count: amount(), Unit: id(32)}
+			}
+			if p.Kind == ledger.Refunding && flag() {
+				p.Back = ledger.Capturing
 			}
 			e.Transfers = append(e.Transfers, p)
 		})

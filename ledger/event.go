@@ -81,8 +81,9 @@ type Posting struct {
 	Forced   bool
 	ID       string // its own id in a batch; "" when the event's id serves
 	Of       *TransferAt
-	Hold     Ref // of a capture
-	Usage    Usage
+	Back     TransferKind // of a refund: what it gives back is of this kind. 0: of events that do not say
+	Hold     Ref          // of a capture
+	Usage    Usage        // of a capture for several payees: the count stands with the first. Of a refund: without one
 	Text     uint32
 }
 

@@ -173,6 +173,10 @@ const (
 	ListDeadlines                 // open holds and records whose deadline is not after Until, by time
 	ListSearch                    // accounts of Tenant that a Word of their profile begins with. From
 	ListHeads                     // heads of every book
+	// What the journal's transfers say was used (see Event.EachUse), summed up as
+	// they become durable: by account, unit, category and day of the event.
+	ListUsage      // of Account in Unit, of the category Value ("": all together), by day. FromDay, ToDay
+	ListCategories // of Account in Unit: those that ListUsage has rows of, without "", in order. From
 )
 
 // A Query asks for a list. Lists that do not fit a page are continued by asking
@@ -193,7 +197,11 @@ type Query struct {
 	After   uint64 // seq, exclusive; with Reverse: below it, 0 being the end
 	Until   Time
 	Books   []BookID // of ListDeadlines: nil: all
-	From    string   // key after which to go on: Row.Key of the last row
+	Below   bool     // of ListUsage, ListCategories: what the accounts below Account used, without its own
+	Unit    uint32   // index in the book's units
+	FromDay Day      // inclusive, and so is ToDay
+	ToDay   Day
+	From    string // key after which to go on: Row.Key of the last row
 	Reverse bool
 	Limit   int
 }
@@ -208,6 +216,7 @@ type Row struct {
 	Record  *Record
 	Head    *Head
 	Due     Deadline
+	Usage   *UsageRow // of ListCategories only the category
 }
 
 // A Deadline is when something is due: a hold, or a record.

@@ -25,7 +25,7 @@ func Store(t *testing.T, place func(t *testing.T) (open func() (s ledger.Store, 
 	}{
 		{"missing", testMissing}, {"append", testAppends}, {"load", testLoads}, {"events", testEvents}, {"statement", testStatements},
 		{"accounts", testAccounts}, {"holds", testHolds}, {"records", testRecords}, {"index", testRecordIndex}, {"deadlines", testDeadlines},
-		{"search", testSearch}, {"reopen", testReopens},
+		{"search", testSearch}, {"usage", testUsage}, {"reopen", testReopens},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := &shop{T: t, open: place(t), books: map[ledger.BookID]*ledger.Replay{}, now: ledger.TimeOf(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC))}
@@ -254,7 +254,7 @@ func testMissing(s *shop) {
 		len(snap.Events) != 1 || snap.Events[0] != nil || len(snap.Texts) != 1 || snap.Texts[0] != nil {
 		s.Errorf("an empty store has %+v", snap)
 	}
-	for list := ledger.ListEvents; list <= ledger.ListHeads; list++ {
+	for list := ledger.ListEvents; list <= ledger.ListCategories; list++ {
 		if rows := s.scan(ledger.Query{List: list, Book: 1, Tenant: 1, Account: usdAccount(1), Kind: "k", Word: "w", Until: s.now}); len(rows) > 0 {
 			s.Errorf("list %d of an empty store: %+v", list, rows)
 		}
@@ -643,6 +643,79 @@ func testSearch(s *shop) {
 	s.list("after a change", ledger.Query{List: ledger.ListSearch, Tenant: 1, Word: "ada"}, accountOf, "13")
 }
 
+// testUsage has accounts three deep use things on several days, in one batch and
+// in many, and compares what is listed with sums made here.
+func testUsage(s *shop) {
+	const parent, child, drawn, alien = 0x11, 0x12, 0x13, 0x14 // drawn is below child, and child and alien below parent
+	revenue := ledger.SystemID(1, 0, ledger.Revenue)
+	s.do(opening(1))
+	s.do(command("tree", &ledger.AddUnit{Unit: workloadUnits[1]},
+		&ledger.OpenAccount{ID: usdAccount(drawn), Mode: ledger.Drawing, Parent: usdAccount(child)},
+		&ledger.OpenAccount{ID: usdAccount(alien), Mode: ledger.Own, Parent: usdAccount(parent), Unit: workloadUnits[1].Code, Limit: money.New(100)}))
+	charge := func(account byte, n int64, category string, count int64, unit string) *ledger.Transfer {
+		t := &ledger.Transfer{Kind: ledger.Charge, From: usdAccount(account), To: revenue, Amount: money.New(n),
+			Usage: ledger.Usage{Category: category, Count: money.New(count), Unit: unit}}
+		if account == alien {
+			t.To = ledger.SystemID(1, 1, ledger.Revenue)
+		}
+		return t
+	}
+	named := func(id string, t *ledger.Transfer) *ledger.Transfer { t.ID = id; return t }
+	day := s.now.Day()
+	s.do(command("a", charge(parent, 1, "sms", 5, "messages"), charge(parent, 2, "sms", 0, ""), charge(parent, 4, "", 9, ""), charge(child, 8, "calls", 3, "minutes")),
+		command("b", charge(drawn, 16, "sms", 2, "messages"), charge(drawn, 32, "odd\x00name", 1, "")))
+	s.do(command("c", charge(alien, 64, "sms", 1, "")))
+	s.now = (day + 2).Start() - 1 // the next is the first moment of that day
+	s.do(command("d", charge(parent, 3, "sms", 1, "segments"), charge(drawn, 5, "sms", 4, "messages"),
+		&ledger.PlaceHold{ID: "h", Account: usdAccount(drawn), Amount: money.New(50)}))
+	s.do(command("e", &ledger.Capture{Hold: "h", Usage: ledger.Usage{Category: "calls", Count: money.New(7), Unit: "minutes"},
+		To: []ledger.Payee{{To: revenue, Amount: money.New(10)}, {To: usdAccount(parent), Amount: money.New(20)}}}))
+	s.do(command("f", &ledger.Capture{Hold: "h", Usage: ledger.Usage{Category: "calls"}, Final: true,
+		To: []ledger.Payee{{To: revenue, Amount: money.New(1)}, {To: usdAccount(parent), Amount: money.New(2)}}}))
+	s.now = (day + 5).Start()
+	s.do(command("g", &ledger.Refund{Of: "b", Amount: amountPtr(6)}), command("i", named("t", &ledger.Transfer{Kind: ledger.TopUp,
+		From: ledger.SystemID(1, 0, ledger.Cash), To: usdAccount(parent), Amount: money.New(1000), Usage: ledger.Usage{Category: "sms", Count: money.New(1)}})))
+	s.do(command("j", &ledger.Refund{Of: "t", Amount: amountPtr(9)}, &ledger.Refund{Of: "e#1", Amount: amountPtr(20)}))
+
+	d := func(r ledger.Row) string {
+		u := r.Usage
+		return fmt.Sprintf("%d:%v/%v%s%v", u.Day-day, u.Price, u.Count, u.Unit, u.Mixed)
+	}
+	usage := func(account byte, below bool, category string, want ...string) {
+		s.Helper()
+		q := ledger.Query{List: ledger.ListUsage, Account: usdAccount(account), Below: below, Value: category, FromDay: ledger.FirstDay, ToDay: ledger.LastDay}
+		s.list(fmt.Sprintf("usage of %x, below %v, %q", account, below, category), q, d, want...)
+	}
+	usage(parent, false, "", "0:7/15messagesfalse", "2:3/1segmentsfalse")
+	usage(parent, false, "sms", "0:3/6messagesfalse", "2:3/1segmentsfalse")
+	usage(parent, true, "sms", "0:16/2messagesfalse", "2:5/4messagesfalse", "5:-6/0messagesfalse")
+	usage(parent, true, "calls", "0:8/3minutesfalse", "2:33/8minutesfalse", "5:-20/0minutesfalse")
+	usage(parent, true, "", "0:56/6true", "2:38/12true", "5:-26/0true")
+	usage(child, false, "", "0:8/3minutesfalse")
+	usage(child, true, "odd\x00name", "0:32/1false")
+	usage(drawn, false, "calls", "2:33/8minutesfalse", "5:-20/0minutesfalse")
+	usage(drawn, true, "")
+	usage(parent, false, "fax")
+	usage(alien, false, "sms") // in its parent's unit it used nothing
+	q := ledger.Query{List: ledger.ListUsage, Account: usdAccount(alien), Unit: 1, Value: "sms", FromDay: day, ToDay: day}
+	s.list("in its unit", q, d, "0:64/1false")
+	q.Account, q.Below = usdAccount(parent), true
+	s.list("of below, in its unit", q, d, "0:64/1false")
+	q = ledger.Query{List: ledger.ListUsage, Account: usdAccount(parent), Below: true, Value: "sms", FromDay: day + 1, ToDay: day + 2}
+	s.list("between days", q, d, "2:5/4messagesfalse")
+	q.FromDay, q.ToDay = day+3, day+4
+	s.list("between days of none", q, d)
+	q.FromDay, q.ToDay = day+2, day+1
+	s.list("backwards", q, d)
+	category := func(r ledger.Row) string { return r.Usage.Category }
+	q = ledger.Query{List: ledger.ListCategories, Account: usdAccount(parent)}
+	s.list("categories", q, category, "sms")
+	q.Below = true
+	s.list("categories below", q, category, "calls", "odd\x00name", "sms")
+	q.Account = usdAccount(0x99)
+	s.list("nobody's categories", q, category)
+}
+
 // testReopens closes the store and wants it to be the same after.
 func testReopens(s *shop) {
 	s.everything()
@@ -673,6 +746,12 @@ func (s *shop) dump() dump {
 	add("holds", ledger.Query{List: ledger.ListHolds, All: true})
 	add("records", ledger.Query{List: ledger.ListRecords, All: true})
 	add("deadlines", ledger.Query{List: ledger.ListDeadlines, Until: ledger.MaxTime})
+	for _, below := range []bool{false, true} {
+		for n := range byte(4) {
+			q := ledger.Query{List: ledger.ListUsage, Account: usdAccount(0x10 + n), Below: below, FromDay: ledger.FirstDay, ToDay: ledger.LastDay}
+			add(fmt.Sprint("usage of ", q.Account, below), q)
+		}
+	}
 	add("of tenant 1", ledger.Query{List: ledger.ListAccounts, Tenant: 1})
 	for book := range s.books {
 		add(fmt.Sprint("events of book ", book), ledger.Query{List: ledger.ListEvents, Book: book})
@@ -688,7 +767,7 @@ func (s *shop) dump() dump {
 
 func describeRow(r ledger.Row) string {
 	var b strings.Builder
-	for _, v := range []any{r.Account, r.Hold, r.Record, r.Head, r.Due, r.Bytes} {
+	for _, v := range []any{r.Account, r.Hold, r.Record, r.Head, r.Due, r.Usage, r.Bytes} {
 		describe(&b, reflect.ValueOf(v))
 	}
 	return b.String()

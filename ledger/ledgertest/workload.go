@@ -247,7 +247,7 @@ func (w *Workload) op(s *site, i int) ledger.Op {
 
 func (w *Workload) transfer(s *site, i int) ledger.Op {
 	op := &ledger.Transfer{ID: w.own(i), Kind: ledger.Charge, From: w.one(s), To: w.payee(s), Amount: w.amount(), Text: w.text(),
-		UpTo: w.rng.IntN(6) == 0, Force: w.rng.IntN(12) == 0}
+		UpTo: w.rng.IntN(6) == 0, Force: w.rng.IntN(12) == 0, Usage: w.usage()}
 	switch w.rng.IntN(5) {
 	case 0, 1:
 		op.Kind, op.From, op.To = ledger.TopUp, s.system(0, ledger.Cash), w.funded(s)
@@ -257,6 +257,15 @@ func (w *Workload) transfer(s *site, i int) ledger.Op {
 		op.Kind = ledger.Adjustment
 	}
 	return op
+}
+
+func (w *Workload) usage() (u ledger.Usage) {
+	if w.rng.IntN(2) == 0 {
+		u.Category = []string{"sms", "calls", "fax"}[w.rng.IntN(3)]
+		u.Count = money.New(w.rng.Int64N(5))
+		u.Unit = []string{"", "minutes"}[w.rng.IntN(2)]
+	}
+	return u
 }
 
 func (w *Workload) life() ledger.Lifetime {
@@ -272,7 +281,7 @@ func (w *Workload) life() ledger.Lifetime {
 }
 
 func (w *Workload) capture(s *site, i int) ledger.Op {
-	op := &ledger.Capture{Hold: w.old(s.holds), Final: w.rng.IntN(3) == 0, Text: w.text()}
+	op := &ledger.Capture{Hold: w.old(s.holds), Final: w.rng.IntN(3) == 0, Text: w.text(), Usage: w.usage()}
 	for range w.rng.IntN(3) {
 		op.To = append(op.To, ledger.Payee{To: w.payee(s), Amount: w.amount()})
 	}

@@ -19,15 +19,17 @@ type folder struct {
 	tenants map[ledger.BookID]ledger.TenantID // of the books met so far
 	chunks  map[ledger.AccountID]*chunk
 	words   map[ledger.AccountID][]string // of profiles, where the batch changes them
+	sums    *sums
 }
 
-func newFolder(s *Store, indexes []derived) *folder {
+func newFolder(s *Store, indexes []derived, sums *sums) *folder {
 	return &folder{
 		writer: writer{batch: s.db.NewBatch()}, s: s, indexes: indexes,
 		marks:   map[ledger.BookID]uint64{},
 		tenants: map[ledger.BookID]ledger.TenantID{},
 		chunks:  map[ledger.AccountID]*chunk{},
 		words:   map[ledger.AccountID][]string{},
+		sums:    sums,
 	}
 }
 
@@ -46,6 +48,7 @@ func (f *folder) flush() error {
 	for id, c := range f.chunks {
 		f.set(chunkKey(f.key[:0], id, c.first), c.value)
 	}
+	f.setSums()
 	for book, seq := range f.marks {
 		f.set(watermarkKey(f.key[:0], book), appendWatermark(f.value[:0], seq))
 	}

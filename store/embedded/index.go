@@ -30,6 +30,7 @@ func derivedIndexes() []derived {
 		{"accounts", 1, []byte{kTenant, kChild}, (*folder).accounts},
 		{"holds", 1, []byte{kHolds, kOpenHolds}, (*folder).holds},
 		{"search", 1, []byte{kWord, kWords}, (*folder).search},
+		{"usage", 1, []byte{kUsage}, (*folder).usage},
 	}
 }
 
@@ -45,6 +46,7 @@ const (
 type indexer struct {
 	s       *Store
 	indexes []derived
+	sums    *sums         // the goroutine's
 	done    chan struct{} // closed when the goroutine has ended
 
 	mu      sync.Mutex
@@ -68,7 +70,7 @@ type fed struct {
 
 func startIndexer(s *Store) (*indexer, error) {
 	ix := &indexer{
-		s: s, indexes: derivedIndexes(), done: make(chan struct{}),
+		s: s, indexes: derivedIndexes(), sums: newSums(), done: make(chan struct{}),
 		changed: make(chan struct{}), behind: map[ledger.BookID]uint64{}, bound: ^uint64(0),
 	}
 	v, err := s.view(s.ctx)
@@ -260,7 +262,7 @@ func (ix *indexer) take() (items []fed, err error) {
 }
 
 func (ix *indexer) foldItems(items []fed) error {
-	f := newFolder(ix.s, ix.indexes)
+	f := newFolder(ix.s, ix.indexes, ix.sums)
 	for _, item := range items {
 		f.tenants[item.book] = item.tenant
 		for _, e := range item.events {
@@ -324,7 +326,7 @@ func (ix *indexer) fold(indexes []derived, book ledger.BookID, from, to uint64, 
 		return err
 	}
 	defer j.close()
-	f := newFolder(ix.s, indexes)
+	f := newFolder(ix.s, indexes, ix.sums)
 	for seq := from + 1; seq <= to; seq++ {
 		e, _, err := j.event(seq)
 		if err != nil {

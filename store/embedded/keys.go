@@ -37,6 +37,7 @@ import (
 //	O owner16 seq8 ref16                   the same of open holds; no value
 //	n tenant4 word 00 account16            word of a profile; no value
 //	N account16                            the words of an account's profile
+//	u account16 of unit4 category* day4    what was used on a day: of 0 by the account, 1 by those below it
 //	w book4                                seq up to which the indexes have a book
 //	v name                                 an index's version, and how far its rebuild is
 //
@@ -62,6 +63,7 @@ const (
 	kOpenHolds = 'O'
 	kWord      = 'n'
 	kWords     = 'N'
+	kUsage     = 'u'
 	kWatermark = 'w'
 	kIndex     = 'v'
 )

@@ -94,6 +94,10 @@ func (sc *scanner) list() (list func(*scanner) error, derived bool) {
 		return (*scanner).search, true
 	case ledger.ListHeads:
 		return (*scanner).heads, false
+	case ledger.ListUsage:
+		return (*scanner).usage, true
+	case ledger.ListCategories:
+		return (*scanner).categories, true
 	}
 	return nil, false
 }

@@ -22,7 +22,7 @@ func (s *Store) VerifyIndexes(ctx context.Context, progress func(rows int64)) er
 	}
 	defer snapshot.Close()
 	c := &checker{ctx: ctx, progress: progress, r: snapshot}
-	for _, step := range []func() error{c.statements, c.accounts, c.holds, c.records} {
+	for _, step := range []func() error{c.statements, c.accounts, c.holds, c.records, c.usage} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -66,6 +66,16 @@ func TestVerifyMisses(t *testing.T) {
 	if _, err := ledger.Verify(ctx, s, ledger.VerifyOptions{}); err != nil {
 		t.Error(err)
 	}
+	used := usageKey{account: account(1), day: 3}
+	if err := s.db.Set(used.append(nil), appendSum(nil, &ledger.UsageSum{Price: money.New(1)}), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ledger.Verify(ctx, s, ledger.VerifyOptions{}); err == nil {
+		t.Error("what nobody used is seen by nobody")
+	}
+	if err := s.db.Delete(used.append(nil), nil); err != nil {
+		t.Fatal(err)
+	}
 	forged := refundKey(nil, ledger.TransferAt{Book: 1, Seq: 1})
 	if err := s.db.Set(forged, appendRefund(nil, money.New(10)), nil); err != nil {
 		t.Fatal(err)
