@@ -87,6 +87,8 @@ type Ledger struct {
 
 	// Of a shared store:
 	looker  looker
+	loader  loader
+	repeats atomic.Int64    // until when, since it began, ids are looked up before they are used
 	lookCtx context.Context // ends with Close
 	began   time.Time
 	arrived inbox
@@ -145,6 +147,7 @@ func Open(ctx context.Context, store Store, o Options) (*Ledger, error) {
 	}
 	l.round.l = l
 	l.deciding.Store(int64(MaxTime))
+	l.loader = loader{l: l}
 	l.looker = looker{l: l, recent: make(map[*book]time.Time)}
 	if err := l.readHeads(ctx); err != nil {
 		return nil, fmt.Errorf("reading the heads of the books: %w", err)

@@ -2,9 +2,11 @@ package ledger
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"saldo/money"
 )
@@ -98,7 +100,7 @@ func (p *pins[K, V]) find(k K) *entry[V] {
 		return nil
 	}
 	if p.index == nil {
-		p.index = make(map[K]int, 2*len(p.keys))
+		p.index = make(map[K]int, max(2*len(p.keys), cap(p.keys)))
 		for i, k := range p.keys {
 			p.index[k] = i
 		}
@@ -115,6 +117,11 @@ func (p *pins[K, V]) add(c *cache[K, V], k K) *entry[V] {
 		return e
 	}
 	return p.push(c, k)
+}
+
+// grow makes room for n keys.
+func (p *pins[K, V]) grow(n int) {
+	p.keys, p.entries = slices.Grow(p.keys, n), slices.Grow(p.entries, n)
 }
 
 // push pins the entry of a key. One that is here already is pinned twice.
@@ -162,8 +169,15 @@ func (l *Ledger) prepare(ctx context.Context, p *prepared) error {
 		p.ref = RefOf(c.Tenant, c.ID)
 		p.own = l.ids.pin(p.ref)
 	}
+	if n := len(c.Ops); n > 16 {
+		p.accounts.grow(n)
+		p.ids.grow(n)
+	}
 	for _, op := range c.Ops {
 		l.plan(p, op)
+	}
+	if l.hopes() {
+		l.hope(p)
 	}
 	for i := range c.Records {
 		p.records.add(l.records, RecordKey{p.book.id, c.Records[i].Kind, c.Records[i].Key})
@@ -182,6 +196,35 @@ func (l *Ledger) prepare(ctx context.Context, p *prepared) error {
 		p.unpin()
 	}
 	return err
+}
+
+// hopes reports whether the ids of commands are taken to be new without a look
+// at the store, which would cost each command a round trip. A shared store
+// refuses an id that is not; and when that happens, ids are looked up for a
+// while, so that many repeats do not hold up everyone.
+func (l *Ledger) hopes() bool {
+	return l.shared != nil && int64(time.Since(l.began)) >= l.repeats.Load()
+}
+
+// hope takes the ids of a command to be new, and so the holds that have them.
+func (l *Ledger) hope(p *prepared) {
+	if p.own != nil {
+		l.ids.fill(p.own, nil)
+	}
+	for _, e := range p.ids.entries {
+		l.ids.fill(e, nil)
+	}
+	for _, op := range p.c.Ops {
+		if op, ok := op.(*PlaceHold); ok {
+			ref := p.ref
+			if op.ID != "" {
+				ref = RefOf(p.c.Tenant, op.ID)
+			}
+			if e := p.holds.find(ref); e != nil {
+				l.holds.fill(e, nil)
+			}
+		}
+	}
 }
 
 // refOf returns the Ref of an id, from where prepare has put it if the id is the
@@ -319,7 +362,7 @@ func (l *Ledger) load(ctx context.Context, p *prepared) error {
 	if len(keys.Accounts)+len(keys.Holds)+len(keys.IDs)+len(keys.Refunds)+len(keys.Records) == 0 {
 		return nil
 	}
-	snap, err := l.loadRows(ctx, keys)
+	snap, err := l.loader.load(ctx, keys)
 	if err != nil {
 		return err
 	}

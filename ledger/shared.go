@@ -51,6 +51,9 @@ const (
 	recently   = 2 * time.Second
 )
 
+// repeatsFor is how long ids are looked up first after one was a repeat.
+const repeatsFor = time.Second
+
 // tries bounds how often a round is decided again because others were first.
 const tries = 16
 
@@ -412,13 +415,7 @@ func stale(ctx context.Context) bool {
 func (l *Ledger) workShared(ctx context.Context, cmds []*prepared) error {
 	began := time.Now()
 	l.round.ctx = ctx
-	waiting := l.decided[:0]
-	for _, p := range cmds {
-		if p.taken.CompareAndSwap(false, true) {
-			waiting = append(waiting, p)
-		}
-	}
-	l.decided = waiting
+	waiting := l.claim(cmds, l.decided[:0])
 	commit := Commit{Commands: len(waiting)}
 	var failed error
 	for try := 0; try == 0 || len(waiting) > 0; try++ {
@@ -439,12 +436,32 @@ func (l *Ledger) workShared(ctx context.Context, cmds []*prepared) error {
 		}
 		break
 	}
-	clear(l.decided)
 	if l.o.Observe != nil && commit.Commands+commit.Events > 0 {
 		commit.Took, commit.Waiting = time.Since(began), l.queue.len()
 		l.o.Observe(commit)
 	}
 	return failed
+}
+
+// claim takes commands whose callers have not given up.
+func (l *Ledger) claim(cmds, into []*prepared) []*prepared {
+	for _, p := range cmds {
+		if p.taken.CompareAndSwap(false, true) {
+			into = append(into, p)
+		}
+	}
+	return into
+}
+
+// catchUpAll follows what others were found to have appended.
+func (l *Ledger) catchUpAll(ctx context.Context, p *prepared) error {
+	for i := range p.tails {
+		if err := l.catchUp(ctx, &p.tails[i]); err != nil {
+			return err
+		}
+	}
+	p.tails = nil
+	return nil
 }
 
 // told makes of an error what its callers are told.
@@ -470,6 +487,16 @@ func (l *Ledger) attempt(ctx context.Context, waiting []*prepared, try int, comm
 	if err := l.ready(ctx, waiting, try > 0); err != nil {
 		return waiting, false, err
 	}
+	if l.lock.has && try == 0 { // who came while it waited for its turn goes along
+		came := len(waiting)
+		waiting = l.claim(l.queue.take(maxRound, nil), waiting)
+		commit.Commands += len(waiting) - came
+		for _, p := range waiting[came:] {
+			if err := l.catchUpAll(ctx, p); err != nil {
+				return waiting, false, err
+			}
+		}
+	}
 	now, err := l.dueNow(ctx, r)
 	if isConflict(err) {
 		return waiting, true, nil
@@ -488,7 +515,7 @@ func (l *Ledger) attempt(ctx context.Context, waiting []*prepared, try int, comm
 		written[b] = true
 		events += len(b.events)
 	}
-	locked := l.lock.has
+	locked := maps.Clone(l.lock.books)
 	appending := time.Now()
 	if err = l.commit(ctx, r); isConflict(err) {
 		_, err = l.find(ctx, waiting...)
@@ -501,7 +528,7 @@ func (l *Ledger) attempt(ctx context.Context, waiting []*prepared, try int, comm
 	for b := range written {
 		b.sawAt(int64(appending.Sub(l.began)))
 	}
-	left, err = l.doubtful(ctx, waiting, func(b *book) bool { return written[b] || locked })
+	left, err = l.doubtful(ctx, waiting, func(b *book) bool { return written[b] || locked[b] })
 	stays := make(map[*prepared]bool, len(left))
 	for _, p := range left {
 		stays[p] = true
@@ -530,12 +557,9 @@ func (l *Ledger) ready(ctx context.Context, waiting []*prepared, again bool) err
 		}
 	}
 	for _, p := range waiting {
-		for i := range p.tails {
-			if err := l.catchUp(ctx, &p.tails[i]); err != nil {
-				return err
-			}
+		if err := l.catchUpAll(ctx, p); err != nil {
+			return err
 		}
-		p.tails = nil
 		if p.book != nil {
 			list(p.book)
 		}
@@ -557,12 +581,13 @@ func (l *Ledger) ready(ctx context.Context, waiting []*prepared, again bool) err
 	if err != nil {
 		return unavailable(err)
 	}
-	l.lock = held{lock, true}
+	l.lock = held{lock, true, make(map[*book]bool, len(books))}
 	tails := lock.Tails()
 	if err := l.compare(known, tails); err != nil {
 		return err
 	}
 	for i, b := range books {
+		l.lock.books[b] = true
 		if tails[i].Seq > known[i].Seq {
 			b.contended = lockRounds
 		} else if b.contended > 0 {
@@ -594,8 +619,9 @@ func (l *Ledger) dueNow(ctx context.Context, r *round) (Time, error) {
 
 // A held is the lock of a round, if it has one.
 type held struct {
-	lock StoreLock
-	has  bool
+	lock  StoreLock
+	has   bool
+	books map[*book]bool
 }
 
 func (h *held) release() {
@@ -713,6 +739,7 @@ func (l *Ledger) find(ctx context.Context, cmds ...*prepared) (found bool, err e
 	for i, at := range snap.IDs {
 		if at != nil {
 			found = true
+			l.repeats.Store(int64(time.Since(l.began) + repeatsFor))
 			l.ids.found(ids[i], &used{*at})
 		}
 	}

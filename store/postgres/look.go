@@ -24,17 +24,15 @@ const rollbackPatience = time.Second
 func (s *Store) Look(ctx context.Context, known []ledger.BookEnd) (tails []ledger.Tail, err error) {
 	err = s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		p := &pgx.Batch{}
-		var now int64
 		l := looking{known: known}
 		// The ends first: what is there when they are read is there when the
 		// events are.
 		p.Queue(endsQuery, l.books()).Query(l.readEnds)
 		l.queueTails(p)
-		p.Queue(`SELECT ` + micros).QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
 		if err := conn.SendBatch(ctx, p).Close(); err != nil {
 			return err
 		}
-		s.clock.saw(now)
+		l.tell(&s.clock)
 		tails, err = l.tails()
 		return err
 	})
@@ -65,16 +63,14 @@ func (s *Store) lock(ctx context.Context, known []ledger.BookEnd) (_ ledger.Stor
 	}()
 	s.counts.trips.Add(1)
 	p := &pgx.Batch{}
-	var now int64
 	l := looking{known: known}
 	p.Queue("BEGIN")
 	p.Queue(endsQuery+` FOR UPDATE`, l.books()).Query(l.readEnds) // in order, so that two that lock some wait, not for each other
 	l.queueTails(p)
-	p.Queue(`SELECT ` + micros).QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
 	if err := conn.SendBatch(ctx, p).Close(); err != nil {
 		return nil, err
 	}
-	s.clock.saw(now)
+	l.tell(&s.clock)
 	tails, err := l.tails()
 	if err != nil {
 		return nil, err
@@ -82,7 +78,7 @@ func (s *Store) lock(ctx context.Context, known []ledger.BookEnd) (_ ledger.Stor
 	return &lock{s, conn, tails}, nil
 }
 
-const endsQuery = `SELECT book, seq, hash FROM saldo.heads WHERE book = ANY($1::bigint[]) ORDER BY book`
+const endsQuery = `SELECT book, seq, hash, ` + micros + ` FROM saldo.heads WHERE book = ANY($1::bigint[]) ORDER BY book`
 
 // A looking compares what a node knows with what there is.
 type looking struct {
@@ -90,6 +86,14 @@ type looking struct {
 	ends   map[ledger.BookID]ledger.BookEnd
 	blocks map[ledger.BookID][]block
 	events int
+	now    int64
+}
+
+// tell gives a clock the time that was brought along.
+func (l *looking) tell(c *clock) {
+	if l.now != 0 {
+		c.saw(l.now)
+	}
 }
 
 func (l *looking) books() []int64 {
@@ -100,7 +104,7 @@ func (l *looking) readEnds(rows pgx.Rows) error {
 	l.ends = make(map[ledger.BookID]ledger.BookEnd, len(l.known))
 	ends, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e ledger.BookEnd, err error) {
 		var hash []byte
-		err = row.Scan(&e.Book, &e.Seq, &hash)
+		err = row.Scan(&e.Book, &e.Seq, &hash, &l.now)
 		copy(e.Hash[:], hash)
 		return e, err
 	})

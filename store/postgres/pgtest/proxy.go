@@ -2,7 +2,6 @@ package pgtest
 
 import (
 	"errors"
-	"io"
 	"net"
 	"net/url"
 	"os"
@@ -99,13 +98,9 @@ func (p *Proxy) serve(client net.Conn) {
 	p.mu.Lock()
 	p.conns[client], p.conns[server] = true, true
 	p.mu.Unlock()
-	end := func() {
-		_ = client.Close()
-		_ = server.Close()
-	}
 	var both sync.WaitGroup
-	both.Go(func() { defer end(); p.copy(server, client, &p.asks) })
-	both.Go(func() { defer end(); p.copy(client, server, &p.replies) })
+	both.Go(func() { p.copy(server, client, &p.asks) })
+	both.Go(func() { p.copy(client, server, &p.replies) })
 	both.Wait()
 	p.mu.Lock()
 	delete(p.conns, client)
@@ -113,25 +108,49 @@ func (p *Proxy) serve(client net.Conn) {
 	p.mu.Unlock()
 }
 
-// copy copies what comes until it ends, or is to be lost.
-func (p *Proxy) copy(to io.Writer, from io.Reader, lose *atomic.Int64) {
-	b := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(b)
-		if err != nil {
-			return
+// copy copies what comes until it ends, or is to be lost. What comes later does
+// not wait for what came before to arrive: a line is long, not slow.
+func (p *Proxy) copy(to, from net.Conn, lose *atomic.Int64) {
+	type piece struct {
+		b   []byte
+		due time.Time
+	}
+	line := make(chan piece, 1024)
+	var read sync.WaitGroup
+	read.Go(func() {
+		defer close(line)
+		for {
+			b := make([]byte, 64<<10)
+			n, err := from.Read(b)
+			if err != nil {
+				return
+			}
+			if left := lose.Load(); left > 0 && lose.CompareAndSwap(left, left-1) {
+				return
+			}
+			line <- piece{b[:n], time.Now().Add(time.Duration(p.latency.Load()))}
 		}
-		if d := p.latency.Load(); d > 0 {
-			time.Sleep(time.Duration(d))
-		}
-		if left := lose.Load(); left > 0 && lose.CompareAndSwap(left, left-1) {
-			return
+	})
+	for c := range line {
+		if d := time.Until(c.due); d > 0 {
+			time.Sleep(d)
 		}
 		for p.silent.Load() {
 			time.Sleep(5 * time.Millisecond)
 		}
-		if _, err := to.Write(b[:n]); err != nil {
-			return
+		if _, err := to.Write(c.b); err != nil {
+			break
 		}
+	}
+	p.end(to, from)
+	for range line { // what nobody gets
+	}
+	read.Wait()
+}
+
+// end closes both ends of a line.
+func (p *Proxy) end(ends ...net.Conn) {
+	for _, c := range ends {
+		_ = c.Close() // it may have ended
 	}
 }
