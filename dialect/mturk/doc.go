@@ -37,6 +37,38 @@
 // always 0"): the money held for open HITs was never in it, and shows only in
 // what is available.
 //
+// # HITs
+//
+// A [Desk] keeps HITs, for this API and for the ones before: [Desk.Requester]
+// gives the calls of a requester, which return values or a [*Refused] with its
+// TurkErrorCode; [Desk.Accept], [Desk.Submit] and [Desk.Return] are a worker's. A
+// codec reads its own form, calls, and writes.
+//
+// A HIT is records of its requester's book, written in the same commands as its
+// money:
+//
+//	mturk.type        properties that HITs share; never changes
+//	mturk.hit         state and counts, some 200 bytes; deadline: it expires, or
+//	                  was to be reviewed for 120 days
+//	mturk.content     question, layout, annotation; written once
+//	mturk.assignment  a worker's work; deadline: to submit it, then to review it
+//	mturk.answer      what was submitted; written once
+//	mturk.bonus       a bonus
+//	mturk.token       a UniqueRequestToken; deadline: it is forgotten
+//	mturk.worker      which account gets what a worker earns in this book
+//	mturk.requester   how many HITs there are, for lists that say so
+//
+// A HIT has one hold, of what is owed if all its work is approved: rewards and
+// fees of assignments that are accepted, submitted or still to be had. It never
+// expires by itself. Approving captures one assignment's part, for the worker
+// and for @fees. Rejecting, expiring and deleting let go what cannot be owed any
+// more; of a hold that is needed on in part by releasing it and placing a smaller
+// one in the same command. Raising the number of assignments, or bringing an
+// expired HIT back, sets more aside, and is refused where there is not enough.
+//
+// What has a deadline is done by the ledger's watch over records, also after a
+// restart; and who looks at HITs or at a balance here first has done what is due.
+//
 // # The plain form
 //
 // An API catalogue documents the operation as a POST with content type

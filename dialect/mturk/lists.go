@@ -1,0 +1,155 @@
+package mturk
+
+import (
+	"context"
+
+	"saldo/ledger"
+)
+
+// A Page is a part of a list.
+type Page struct {
+	After string // where the page before it ended; "": the first
+	Skip  int    // then so many more: in time that grows with it
+	Limit int
+}
+
+// rows calls use with the records of a page, and returns where it ends; "" says
+// that the list does.
+func (r *Requester) rows(ctx context.Context, q ledger.Query, p Page, use func(*ledger.Record) error) (string, error) {
+	q.List, q.Book, q.From, q.Limit = ledger.ListRecords, r.book, p.After, p.Skip+p.Limit+1
+	n, last := 0, ""
+	for row, err := range r.d.l.Scan(ctx, q) {
+		if err != nil {
+			return "", err
+		}
+		n++
+		switch {
+		case n > p.Skip+p.Limit:
+			return last, nil
+		case n > p.Skip:
+			if err := use(row.Record); err != nil {
+				return "", err
+			}
+		}
+		last = row.Key
+	}
+	return "", nil
+}
+
+// hits returns a page of HITs, the newest first, and where it ends.
+func (r *Requester) hits(ctx context.Context, index, value string, p Page) (hits []*HIT, next string, err error) {
+	if _, err := r.d.settle(ctx); err != nil {
+		return nil, "", err
+	}
+	next, err = r.rows(ctx, ledger.Query{Kind: kindHIT, Index: index, Value: value}, p, func(rec *ledger.Record) error {
+		h, err := unpackHIT(rec.Key, rec.Version, rec.Data)
+		if err != nil {
+			return err
+		}
+		shown, err := r.show(ctx, h)
+		hits = append(hits, shown)
+		return err
+	})
+	return hits, next, err
+}
+
+// ListHITs returns a page of the requester's HITs that are not disposed of, the
+// newest first, and where it ends: "" says that it is the last.
+func (r *Requester) ListHITs(ctx context.Context, p Page) ([]*HIT, string, error) {
+	return r.hits(ctx, indexRequester, r.Account.String(), p)
+}
+
+// ListReviewable returns a page of the HITs that are Reviewable or Reviewing, of
+// one type or (with "") of any.
+func (r *Requester) ListReviewable(ctx context.Context, status HITStatus, typeID string, p Page) ([]*HIT, string, error) {
+	in := reviewIndex(r.Account.String(), status)
+	if typeID == "" {
+		return r.hits(ctx, indexReview, in, p)
+	}
+	return r.hits(ctx, indexReviewOf, in+"/"+typeID, p)
+}
+
+// Counts says how many HITs a requester has: in all, Reviewable, Reviewing.
+type Counts struct{ HITs, Reviewable, Reviewing int64 }
+
+// Counts returns how many HITs the requester has that are not disposed of.
+func (r *Requester) Counts(ctx context.Context) (n Counts, err error) {
+	if _, err := r.d.settle(ctx); err != nil {
+		return n, err
+	}
+	rec, err := r.record(ctx, kindRequester, r.Account.String())
+	if err != nil || rec == nil {
+		return n, err
+	}
+	for _, c := range rec.Counters {
+		switch c.Name {
+		case countHITs:
+			n.HITs = c.Value
+		case countReviewable:
+			n.Reviewable = c.Value
+		case countReviewing:
+			n.Reviewing = c.Value
+		}
+	}
+	return n, nil
+}
+
+// ListAssignments returns a page of the work that was submitted for a HIT, in
+// the order in which it was accepted, and where the page ends. Of a status that
+// is not 0 it is only that work.
+func (r *Requester) ListAssignments(ctx context.Context, hitID string, status AssignmentStatus, p Page) (list []*Assignment, next string, err error) {
+	if _, err := r.d.settle(ctx); err != nil {
+		return nil, "", err
+	}
+	if _, err := r.hit(ctx, hitID); err != nil {
+		return nil, "", err
+	}
+	q := ledger.Query{Kind: kindAssignment, Index: indexHIT, Value: hitID}
+	if status != 0 {
+		q.Index, q.Value = indexStatus, statusIndex(hitID, status)
+	}
+	next, err = r.rows(ctx, q, p, func(rec *ledger.Record) error {
+		a, err := unpackAssignment(rec.Key, rec.Version, rec.Data)
+		if err != nil {
+			return err
+		}
+		shown, err := r.showWork(ctx, a)
+		list = append(list, shown)
+		return err
+	})
+	return list, next, err
+}
+
+// AssignmentCounts returns how many assignments of a HIT were submitted and not
+// reviewed, approved, and rejected.
+func (r *Requester) AssignmentCounts(ctx context.Context, hitID string) (submitted, approved, rejected int64, err error) {
+	if _, err := r.d.settle(ctx); err != nil {
+		return 0, 0, 0, err
+	}
+	h, err := r.hit(ctx, hitID)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	return h.submitted, h.approved, h.rejected, nil
+}
+
+// ListBonuses returns a page of the bonuses for a HIT or, if hitID is "", for an
+// assignment, the earliest first, and where the page ends.
+func (r *Requester) ListBonuses(ctx context.Context, hitID, assignmentID string, p Page) (list []*Bonus, next string, err error) {
+	q := ledger.Query{Kind: kindBonus, Index: indexHIT, Value: hitID}
+	if hitID != "" {
+		_, err = r.hit(ctx, hitID)
+	} else {
+		q.Index, q.Value = indexOf, assignmentID
+		_, _, err = r.submission(ctx, assignmentID)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	next, err = r.rows(ctx, q, p, func(rec *ledger.Record) error {
+		b, err := unpackBonus(rec.Data)
+		list = append(list, b)
+		return err
+	})
+	return list, next, err
+}
