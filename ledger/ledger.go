@@ -92,6 +92,7 @@ type Ledger struct {
 	lookCtx context.Context // ends with Close
 	began   time.Time
 	arrived inbox
+	rounds  rounds  // the loop's
 	lock    held    // the loop's
 	tried   []*book // and what it tried to append to
 

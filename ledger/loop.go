@@ -52,6 +52,9 @@ func (l *Ledger) run(ctx context.Context) {
 		// request is about to queue it: they go first, so that one sync serves
 		// them too. Where nobody can run, this takes no time.
 		runtime.Gosched()
+		if l.shared != nil {
+			l.gather()
+		}
 		cmds = l.queue.take(maxRound, cmds[:0])
 		if len(cmds) == 0 {
 			if l.queue.isClosed() {

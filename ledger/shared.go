@@ -411,6 +411,24 @@ func stale(ctx context.Context) bool {
 	return marked && since.IsZero()
 }
 
+// gather waits for those to ask again who were answered just now, no longer than
+// a small part of what a round takes: the next one serves them too then, and is
+// not half as large.
+func (l *Ledger) gather() {
+	if n := l.queue.len(); n == 0 || n >= l.rounds.size {
+		return
+	}
+	for until := time.Now().Add(l.rounds.took / 16); l.queue.len() < l.rounds.size && time.Now().Before(until); {
+		time.Sleep(50 * time.Microsecond)
+	}
+}
+
+// rounds is what the last round was like.
+type rounds struct {
+	size int // commands
+	took time.Duration
+}
+
 // workShared is work when the store is shared.
 func (l *Ledger) workShared(ctx context.Context, cmds []*prepared) error {
 	began := time.Now()
@@ -436,6 +454,7 @@ func (l *Ledger) workShared(ctx context.Context, cmds []*prepared) error {
 		}
 		break
 	}
+	l.rounds = rounds{commit.Commands, time.Since(began)}
 	if l.o.Observe != nil && commit.Commands+commit.Events > 0 {
 		commit.Took, commit.Waiting = time.Since(began), l.queue.len()
 		l.o.Observe(commit)
