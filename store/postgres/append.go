@@ -16,12 +16,13 @@ import (
 
 // Append makes a batch durable: one transaction, one round trip. See
 // [ledger.Store].
-func (s *Store) Append(ctx context.Context, b *ledger.Batch) error {
-	if err := valid(b); err != nil {
+func (s *Store) Append(ctx context.Context, batch *ledger.Batch) error {
+	b, err := s.ready(ctx, batch)
+	if err != nil {
 		return err
 	}
 	sent := false
-	err := s.trip(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+	err = s.trip(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		sent = true
 		return s.send(ctx, conn, b, "BEGIN")
 	})
@@ -29,6 +30,20 @@ func (s *Store) Append(ctx context.Context, b *ledger.Batch) error {
 		return err
 	}
 	return s.outcome(ctx, b, err)
+}
+
+// A batch is a ledger's, and what is derived of it before it is sent.
+type batch struct {
+	*ledger.Batch
+	uses map[usageKey]ledger.UsageSum
+}
+
+func (s *Store) ready(ctx context.Context, b *ledger.Batch) (*batch, error) {
+	if err := valid(b); err != nil {
+		return nil, err
+	}
+	uses, err := s.uses(ctx, b)
+	return &batch{b, uses}, err
 }
 
 // valid returns what is wrong with a batch by itself.
@@ -51,7 +66,7 @@ func valid(b *ledger.Batch) error {
 // send sends a batch's statements, from the first of them (BEGIN, unless the
 // transaction has begun) to COMMIT, in one round trip. When it fails without a
 // conflict the batch may be there or not.
-func (s *Store) send(ctx context.Context, conn *pgxpool.Conn, b *ledger.Batch, first ...string) error {
+func (s *Store) send(ctx context.Context, conn *pgxpool.Conn, b *batch, first ...string) error {
 	p := &pgx.Batch{}
 	for _, sql := range first {
 		p.Queue(sql)
@@ -76,7 +91,7 @@ func (s *Store) send(ctx context.Context, conn *pgxpool.Conn, b *ledger.Batch, f
 	}
 	s.counts.appended(time.Since(sent))
 	s.clock.saw(now)
-	if erases(b) {
+	if erases(b.Batch) {
 		s.eraser.poke()
 	}
 	return nil
@@ -89,12 +104,12 @@ func (s *Store) send(ctx context.Context, conn *pgxpool.Conn, b *ledger.Batch, f
 // two wait for each other at the heads. What conflicts then was either there
 // already, from a try whose answer was lost, or others have been first: the
 // journal tells which.
-func (s *Store) outcome(ctx context.Context, b *ledger.Batch, err error) error {
+func (s *Store) outcome(ctx context.Context, b *batch, err error) error {
 	if err == nil {
 		return nil
 	}
 	if isConflict(err) {
-		return s.conflict(ctx, b, err)
+		return s.conflict(ctx, err)
 	}
 	if !isRetryable(err) && !unclear(err) {
 		return err
@@ -117,7 +132,7 @@ func (s *Store) outcome(ctx context.Context, b *ledger.Batch, err error) error {
 				return nil
 			}
 			if looked == nil {
-				return s.conflict(s.ctx, b, err)
+				return s.conflict(s.ctx, err)
 			}
 			err = looked
 		}
@@ -131,7 +146,7 @@ func (s *Store) outcome(ctx context.Context, b *ledger.Batch, err error) error {
 func unclear(err error) bool { return errors.Is(err, context.Canceled) }
 
 // conflict tells a conflict from a format that a newer program has raised.
-func (s *Store) conflict(ctx context.Context, b *ledger.Batch, err error) error {
+func (s *Store) conflict(ctx context.Context, err error) error {
 	is := 0
 	if looked := s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		return conn.QueryRow(ctx, `SELECT format FROM saldo.format`).Scan(&is)
@@ -144,7 +159,7 @@ func (s *Store) conflict(ctx context.Context, b *ledger.Batch, err error) error 
 // isOurs reports whether the journal has a batch's events where they would be.
 // If so they are made durable once more: the database may have shown them after
 // a restart without having told its replicas.
-func (s *Store) isOurs(ctx context.Context, b *ledger.Batch) (bool, error) {
+func (s *Store) isOurs(ctx context.Context, b *batch) (bool, error) {
 	be := &b.Books[0] // the others are in the same transaction
 	var found [][]byte
 	err := s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
@@ -169,7 +184,7 @@ func (s *Store) isOurs(ctx context.Context, b *ledger.Batch) (bool, error) {
 
 // queue queues the statements that write a batch. The first one fails when a
 // head is not where it should be, or the format is another. It brings the time.
-func (s *Store) queue(p *pgx.Batch, b *ledger.Batch, now *int64) {
+func (s *Store) queue(p *pgx.Batch, b *batch, now *int64) {
 	heads, made := split(b.Books, func(be *ledger.BookEvents) bool { return be.From > 0 })
 	slices.SortFunc(heads, func(x, y *ledger.BookEvents) int { return int(int64(x.Head.Book) - int64(y.Head.Book)) })
 	p.Queue(moveHeads,
@@ -194,7 +209,7 @@ func (s *Store) queue(p *pgx.Batch, b *ledger.Batch, now *int64) {
 	queueIDs(p, b.IDs)
 	queueUnits(p, b.Books)
 	queueJournal(p, b.Books)
-	queueAccounts(p, b)
+	queueAccounts(p, b.Batch)
 	queueHolds(p, b.Holds)
 	queueRecords(p, b.Records)
 	queueRefunds(p, b.Refunds)
@@ -202,6 +217,7 @@ func (s *Store) queue(p *pgx.Batch, b *ledger.Batch, now *int64) {
 	queueStatements(p, b.Books)
 	queueWords(p, b.Books)
 	queueErasures(p, b.Books)
+	queueUsage(p, b.uses)
 }
 
 const moveHeads = `

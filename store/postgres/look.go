@@ -186,17 +186,19 @@ func (l *lock) Append(ctx context.Context, b *ledger.Batch) error {
 	if l.conn == nil {
 		return errNoLock
 	}
-	if err := valid(b); err != nil {
-		return err
-	}
 	conn := l.conn
 	l.conn = nil
+	ready, err := l.s.ready(ctx, b)
+	if err != nil {
+		rollback(conn)
+		return err
+	}
 	trip, cancel := context.WithTimeout(ctx, l.s.options.Patience)
 	defer cancel()
 	l.s.counts.trips.Add(1)
-	err := l.s.send(trip, conn, b)
+	err = l.s.send(trip, conn, ready)
 	conn.Release()
-	return l.s.outcome(ctx, b, err)
+	return l.s.outcome(ctx, ready, err)
 }
 
 // Release gives up the lock.

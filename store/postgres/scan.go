@@ -65,6 +65,10 @@ func (sc *scanner) run() error {
 		return sc.search()
 	case ledger.ListHeads:
 		return sc.heads()
+	case ledger.ListUsage:
+		return sc.usage()
+	case ledger.ListCategories:
+		return sc.categories()
 	}
 	return fmt.Errorf("postgres: no list %d", sc.q.List)
 }

@@ -44,6 +44,7 @@ type Store struct {
 	clock   clock
 	eraser  *eraser
 	counts  counts
+	trees   trees
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	closed  sync.Once

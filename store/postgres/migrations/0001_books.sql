@@ -163,3 +163,18 @@ CREATE TABLE saldo.erasures (
 	book    bigint NOT NULL,
 	seq     bigint NOT NULL
 );
+
+-- What an account, or those below it, used in a category ('': all) on a day
+-- (counted since 1970). what is what count counts.
+CREATE TABLE saldo.usage (
+	account  uuid    NOT NULL,
+	below    boolean NOT NULL,
+	unit     bigint  NOT NULL,
+	category bytea   NOT NULL,
+	day      integer NOT NULL,
+	price    numeric NOT NULL,
+	count    numeric NOT NULL,
+	what     bytea   NOT NULL,
+	mixed    boolean NOT NULL,
+	PRIMARY KEY (account, below, unit, category, day)
+);
