@@ -130,7 +130,8 @@ func (t *router) add(n *node, name string, o dialect.Options) {
 	case auth.Gateway360:
 		t.gateway360 = gateway360.New(n.ledger, n.auth, o)
 	case auth.MTurk:
-		t.mturk, t.requester = mturk.New(n.ledger, n.auth, o), mturk.NewRequester(n.ledger, n.auth, o)
+		m := mturk.Options{Options: o, Desk: n.desk}
+		t.mturk, t.requester = mturk.New(n.ledger, n.auth, m), mturk.NewRequester(n.ledger, n.auth, m)
 	case auth.MTurkLegacy:
 		t.legacy = mturklegacy.New(n.ledger, n.auth, mturklegacy.Options{Options: o, Retired: n.config.LegacyRetired})
 	case auth.Frontier:

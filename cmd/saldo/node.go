@@ -18,6 +18,7 @@ import (
 
 	"saldo/auth"
 	"saldo/dialect"
+	"saldo/dialect/mturk"
 	"saldo/dialect/native"
 	"saldo/ledger"
 	"saldo/store/embedded"
@@ -35,6 +36,7 @@ type node struct {
 	store   *embedded.Store
 	ledger  *ledger.Ledger
 	auth    *auth.Auth
+	desk    *mturk.Desk
 	metrics *metrics
 
 	customers http.Handler
@@ -74,6 +76,7 @@ func openNode(ctx context.Context, c *config, log *slog.Logger) (_ *node, err er
 	if err := n.begin(ctx); err != nil {
 		return nil, err
 	}
+	n.desk = mturk.NewDesk(n.ledger, mturk.DeskOptions{Logger: log}) // whether its dialects are spoken or not: what is due is due
 	n.metrics.watch(n)
 	n.route(registry, keys)
 	return n, nil

@@ -42,3 +42,12 @@ func Available(b *ledger.Balance) money.Amount {
 	}
 	return mostCents // of a unit with fewer decimals: less than there is, and no wrap
 }
+
+// OnHold returns what is on hold for a requester, in hundredths of a dollar,
+// rounded toward minus infinity.
+func OnHold(b *ledger.Balance) money.Amount {
+	if cents, ok := b.Held.Rescale(int(b.Unit.Scale), centScale); ok {
+		return cents
+	}
+	return mostCents
+}

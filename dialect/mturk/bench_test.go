@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"saldo/auth"
-	"saldo/dialect"
 	"saldo/dialect/dialecttest"
 )
 
@@ -49,12 +48,12 @@ func bench(b *testing.B, request func(issued auth.Issued) string, handler func(*
 
 func BenchmarkBalance(b *testing.B) {
 	bench(b, func(k auth.Issued) string { return sign(b, balanceRequest, k.Credential.ID, k.Secret, time.Now()) },
-		func(w *dialecttest.World) http.Handler { return New(w.Ledger, w.Auth, dialect.Options{}) })
+		func(w *dialecttest.World) http.Handler { return New(w.Ledger, w.Auth, Options{}) })
 }
 
 func BenchmarkPlainBalance(b *testing.B) {
 	bench(b, func(k auth.Issued) string { return basic(k.Credential.ID, k.Secret) },
-		func(w *dialecttest.World) http.Handler { return NewRequester(w.Ledger, w.Auth, dialect.Options{}) })
+		func(w *dialecttest.World) http.Handler { return NewRequester(w.Ledger, w.Auth, Options{}) })
 }
 
 func BenchmarkSigningKey(b *testing.B) {

@@ -62,11 +62,31 @@ func (r *Requester) ListHITs(ctx context.Context, p Page) ([]*HIT, string, error
 // ListReviewable returns a page of the HITs that are Reviewable or Reviewing, of
 // one type or (with "") of any.
 func (r *Requester) ListReviewable(ctx context.Context, status HITStatus, typeID string, p Page) ([]*HIT, string, error) {
+	q := r.reviewable(status, typeID)
+	return r.hits(ctx, q.Index, q.Value, p)
+}
+
+// ReviewableIDs is ListReviewable for who wants the ids alone.
+func (r *Requester) ReviewableIDs(ctx context.Context, status HITStatus, typeID string, p Page) (ids []string, next string, err error) {
+	if _, err := r.d.settle(ctx); err != nil {
+		return nil, "", err
+	}
+	q := r.reviewable(status, typeID)
+	q.Kind = kindHIT
+	next, err = r.rows(ctx, q, p, func(rec *ledger.Record) error {
+		ids = append(ids, rec.Key)
+		return nil
+	})
+	return ids, next, err
+}
+
+// reviewable says where HITs are that are to be reviewed.
+func (r *Requester) reviewable(status HITStatus, typeID string) ledger.Query {
 	in := reviewIndex(r.Account.String(), status)
 	if typeID == "" {
-		return r.hits(ctx, indexReview, in, p)
+		return ledger.Query{Index: indexReview, Value: in}
 	}
-	return r.hits(ctx, indexReviewOf, in+"/"+typeID, p)
+	return ledger.Query{Index: indexReviewOf, Value: in + "/" + typeID}
 }
 
 // Counts says how many HITs a requester has: in all, Reviewable, Reviewing.

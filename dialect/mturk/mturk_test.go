@@ -75,7 +75,9 @@ const balanceRequest = "POST / HTTP/1.1\nHost: " + exampleHost + "\nContent-Type
 	"X-Amz-Target: MTurkRequesterServiceV20170117.GetAccountBalance\nContent-Length: 2\n\n{}"
 
 func TestSuite(t *testing.T) {
-	suite(func(w *dialecttest.World, o dialect.Options) http.Handler { return New(w.Ledger, w.Auth, o) }).Run(t)
+	suite(func(w *dialecttest.World, o dialect.Options) http.Handler {
+		return New(w.Ledger, w.Auth, Options{Options: o})
+	}).Run(t)
 }
 
 var (
@@ -132,7 +134,7 @@ func openExample(t testing.TB, amount string) *example {
 	w := dialecttest.OpenAt(t, exampleAt)
 	e := &example{World: w, account: w.Account("USD", amount)}
 	e.importKey(t, auth.Spec{Root: e.account, Scopes: auth.Read}, exampleKey, exampleSecret)
-	e.server = New(w.Ledger, w.Auth, dialect.Options{Now: w.Clock.Now})
+	e.server = New(w.Ledger, w.Auth, Options{Options: dialect.Options{Now: w.Clock.Now}})
 	return e
 }
 
@@ -203,7 +205,7 @@ func TestSamples(t *testing.T) {
 		{"other-service", replaced(balanceRequest, "MTurkRequesterServiceV20170117", "DynamoDB_20120810")},
 		{"missing-target", replaced(balanceRequest, "X-Amz-Target: MTurkRequesterServiceV20170117.GetAccountBalance\n", "")},
 		{"unknown-operation-not-amazon-json", replaced(balanceRequest, "application/x-amz-json-1.1", "application/json", "GetAccountBalance", "")},
-		{"operation-not-served", replaced(balanceRequest, "GetAccountBalance", "ListHITs")},
+		{"operation-not-served", signed(t, replaced(balanceRequest, "GetAccountBalance", "ListWorkerBlocks"))},
 		{"other-method", replaced(balanceRequest, "POST", "GET")},
 		{"other-path", replaced(balanceRequest, "POST /", "POST /mturk")},
 		{"not-json", signed(t, replaced(balanceRequest, "{}", `{"`))},
@@ -223,13 +225,13 @@ func TestSamples(t *testing.T) {
 		answer(t, e.server, as("AKIDTHROTTLED", exampleAt))
 	}
 	checkSample(t, e.server, "throttled", as("AKIDTHROTTLED", exampleAt))
-	checkSample(t, New(nil, e.Auth, dialect.Options{Now: e.Clock.Now}), "internal-failure", good)
+	checkSample(t, New(nil, e.Auth, Options{Options: dialect.Options{Now: e.Clock.Now}, Desk: new(Desk)}), "internal-failure", good)
 	elsewhere := dialecttest.OpenAt(t, exampleAt) // where nobody knows the account
-	checkSample(t, New(elsewhere.Ledger, e.Auth, dialect.Options{Now: e.Clock.Now}), "account-not-linked", good)
+	checkSample(t, New(elsewhere.Ledger, e.Auth, Options{Options: dialect.Options{Now: e.Clock.Now}}), "account-not-linked", good)
 	e.breakDown(t)
-	checkSample(t, New(e.Ledger, e.Auth, dialect.Options{Now: atExample}), "service-unavailable", good)
+	checkSample(t, New(e.Ledger, e.Auth, Options{Options: dialect.Options{Now: atExample}}), "service-unavailable", good)
 	e.Clock.Set(exampleAt.AddDate(10, 0, 0))
-	checkSample(t, New(e.Ledger, e.Auth, dialect.Options{Now: atExample}), "clock-jump", good)
+	checkSample(t, New(e.Ledger, e.Auth, Options{Options: dialect.Options{Now: atExample}}), "clock-jump", good)
 }
 
 func atExample() time.Time { return exampleAt }
@@ -317,7 +319,7 @@ func (broken) Read([]byte) (int, error) { return 0, errors.New("the connection b
 // What happens to a requester shows in the balance.
 func TestShown(t *testing.T) {
 	w := dialecttest.Open(t)
-	h := w.Serve(New(w.Ledger, w.Auth, dialect.Options{}))
+	h := w.Serve(New(w.Ledger, w.Auth, Options{}))
 	shows := func(what string, account ledger.AccountID, want string) {
 		t.Helper()
 		issued := w.Issue(auth.MTurk, account, auth.Read)
@@ -358,7 +360,7 @@ func hold(t *testing.T, w *dialecttest.World, account ledger.AccountID, amount s
 func TestKeys(t *testing.T) {
 	w := dialecttest.Open(t)
 	ctx := t.Context()
-	url := w.Serve(New(w.Ledger, w.Auth, dialect.Options{}))
+	url := w.Serve(New(w.Ledger, w.Auth, Options{}))
 	account := w.Account("USD", "3")
 	issued := w.Issue(auth.MTurk, account, auth.Read)
 	with := func(secret string) *Client {
@@ -400,7 +402,7 @@ func TestKeys(t *testing.T) {
 // the answer, in our client as in the vendor's.
 func TestClientsClock(t *testing.T) {
 	w := dialecttest.Open(t)
-	server := New(w.Ledger, w.Auth, dialect.Options{Now: func() time.Time { return time.Now().Add(time.Hour) }})
+	server := New(w.Ledger, w.Auth, Options{Options: dialect.Options{Now: func() time.Time { return time.Now().Add(time.Hour) }}})
 	url := w.Serve(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		out.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
 		server.ServeHTTP(out, r)
@@ -491,7 +493,7 @@ func TestRefusals(t *testing.T) {
 		if r.kind != tt.kind || r.status != tt.status || (r.cause != nil) != tt.logged {
 			t.Errorf("%v is %d %s, logged: %v", tt.err, r.status, r.kind, r.cause)
 		}
-		if got := string(r.append(nil, exampleAt)); tt.body != "" && got != tt.body {
+		if got := string(r.append(nil, exampleAt, false)); tt.body != "" && got != tt.body {
 			t.Errorf("%v is\n%s, want\n%s", tt.err, got, tt.body)
 		}
 		if (r.retryAfter > 0) != (r.status == 503 || r.kind == "ThrottlingException") {
@@ -510,12 +512,13 @@ func TestOperations(t *testing.T) {
 		t.Errorf("%d operations, or not in order: %v", len(names), names)
 	}
 	e := openExample(t, "1")
+	e.importKey(t, auth.Spec{Root: e.account, Scopes: auth.Read | auth.Charge}, "AKIDOFALL", exampleSecret)
 	for _, op := range operations {
 		if op.serve != nil {
 			continue
 		}
-		resp, body := answer(t, e.server, replaced(balanceRequest, "GetAccountBalance", op.name))
-		if want := `{"__type":"UnknownOperationException","message":"` + op.name + ` is not served here."}`; resp.StatusCode != 400 || body != want {
+		resp, body := answer(t, e.server, sign(t, replaced(balanceRequest, "GetAccountBalance", op.name), "AKIDOFALL", exampleSecret, exampleAt))
+		if want := `{"__type":"RequestError","Message":"` + op.name + ` is not served here. (1788264000000)","TurkErrorCode":"AWS.MechanicalTurk.NotServed"}`; resp.StatusCode != 400 || body != want {
 			t.Errorf("%s is answered %d %s", op.name, resp.StatusCode, body)
 		}
 	}

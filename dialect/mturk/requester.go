@@ -13,7 +13,7 @@ import (
 type plainServer struct {
 	requesters
 	auth    *auth.Auth
-	o       dialect.Options
+	o       Options
 	balance *dialect.Operation
 }
 
@@ -27,10 +27,10 @@ type plainServer struct {
 //
 // with the id and the age of the account, the amounts of GetAccountBalance, and
 // the codes and statuses of the native API.
-func NewRequester(l *ledger.Ledger, a *auth.Auth, o dialect.Options) http.Handler {
-	o = o.Filled()
-	s := &plainServer{requesters{l, newVerifier(a, o.Now)}, a, o, o.Metrics.Operation(auth.MTurk, "plainBalance")}
-	return dialect.NewHandler(o, o.Metrics.Operation(auth.MTurk, "unknown"), s.answer, s.failed)
+func NewRequester(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
+	o = o.filled(l)
+	s := &plainServer{requesters{o.Desk, newVerifier(a, o.Now)}, a, o, o.Metrics.Operation(auth.MTurk, "plainBalance")}
+	return dialect.NewHandler(o.Options, o.Metrics.Operation(auth.MTurk, "unknown"), s.answer, s.failed)
 }
 
 // Values of headers that are the same in every answer.
@@ -86,7 +86,7 @@ func (s *plainServer) serve(x *dialect.Exchange) error {
 	x.Out = append(x.Out, `","created_at":"`...)
 	x.Out = b.Account.Created.AppendText(x.Out)
 	x.Out = append(x.Out, `",`...)
-	x.Out = appendBalance(x.Out, &b)
+	x.Out = appendBalance(x.Out, &b, s.o.ShowHeld)
 	x.Out = append(x.Out, "}}"...)
 	return nil
 }

@@ -33,7 +33,7 @@ var plainMasks = []dialecttest.Masking{
 
 func TestPlainSamples(t *testing.T) {
 	e := openExample(t, "10000")
-	h := NewRequester(e.Ledger, e.Auth, dialect.Options{Now: e.Clock.Now})
+	h := NewRequester(e.Ledger, e.Auth, Options{Options: dialect.Options{Now: e.Clock.Now}})
 	e.importKey(t, auth.Spec{Root: e.Account("EUR", "5"), Scopes: auth.Read}, "AKIDEUROPEAN", exampleSecret)
 	e.importKey(t, auth.Spec{Root: e.account, Scopes: auth.Charge}, "AKIDMAYNOTREAD", exampleSecret)
 	sign := func(change func(*signing)) string {
@@ -60,12 +60,12 @@ func TestPlainSamples(t *testing.T) {
 		answer(t, h, basic("AKIDTHROTTLED", "x"))
 	}
 	checkPlainSample(t, h, "plain-throttled", basic("AKIDTHROTTLED", "x"))
-	checkPlainSample(t, NewRequester(nil, e.Auth, dialect.Options{Now: e.Clock.Now}), "plain-internal", basic(exampleKey, exampleSecret))
+	checkPlainSample(t, NewRequester(nil, e.Auth, Options{Options: dialect.Options{Now: e.Clock.Now}, Desk: new(Desk)}), "plain-internal", basic(exampleKey, exampleSecret))
 	elsewhere := dialecttest.OpenAt(t, exampleAt)
-	h = NewRequester(elsewhere.Ledger, e.Auth, dialect.Options{Now: e.Clock.Now})
+	h = NewRequester(elsewhere.Ledger, e.Auth, Options{Options: dialect.Options{Now: e.Clock.Now}})
 	checkPlainSample(t, h, "plain-not-found", basic(exampleKey, exampleSecret))
 	e.breakDown(t)
-	checkPlainSample(t, NewRequester(e.Ledger, e.Auth, dialect.Options{}), "plain-unavailable", basic(exampleKey, exampleSecret))
+	checkPlainSample(t, NewRequester(e.Ledger, e.Auth, Options{}), "plain-unavailable", basic(exampleKey, exampleSecret))
 }
 
 func checkPlainSample(t *testing.T, h http.Handler, name, request string) {
@@ -109,7 +109,7 @@ func checkPlain(resp *http.Response, body []byte) error {
 // What nobody means to send is answered in the envelope.
 func TestPlainBad(t *testing.T) {
 	w := dialecttest.Open(t)
-	h := NewRequester(w.Ledger, w.Auth, dialect.Options{})
+	h := NewRequester(w.Ledger, w.Auth, Options{})
 	for _, request := range []string{
 		documented, basic("", ""), basic("a\x00b", "c"), basic(strings.Repeat("x", 5000), "y"), basic("x", strings.Repeat("y", 5000)),
 		replaced(documented, "\n\n", "\nAuthorization: Basic !!!\n\n"), replaced(basic("a", "b"), "\n\n", "\nAuthorization: Basic YTpi\n\n"),

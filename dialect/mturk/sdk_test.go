@@ -40,8 +40,8 @@ func serve(t *testing.T) *served {
 	s.key = w.Issue(auth.MTurk, s.account, auth.Read)
 	now := func() time.Time { return time.Now().Add(time.Duration(s.skew.Load())) }
 	o := dialect.Options{Now: now}
-	real := New(w.Ledger, w.Auth, o)
-	server := &server{o: o.Filled()}
+	real := New(w.Ledger, w.Auth, Options{Options: o})
+	server := &server{o: Options{Options: o.Filled()}}
 	said := dialect.NewHandler(o, o.Metrics.Operation(auth.MTurk, "said"), func(x *dialect.Exchange) {
 		head(x)
 		server.refuse(x, s.say.Load())
@@ -93,7 +93,7 @@ func TestJavaScript(t *testing.T) {
 	if got.AvailableBalance != "87.65" {
 		t.Errorf("after a charge: %+v", got)
 	}
-	c.Raises(map[string]any{"name": "UnknownOperationException", "message": "ListHITs is not served here."}, "hits")
+	c.Raises(map[string]any{"name": "RequestError", "TurkErrorCode": codeNotServed}, "blocks")
 	for _, tt := range []struct {
 		say      *refusal
 		want     map[string]any
@@ -191,7 +191,7 @@ func TestPython(t *testing.T) {
 	}
 	open(s.key.Secret, map[string]any{"region": "sandbox"})
 	c.Returns(&got, "balance")
-	if c.Returns(&caught, "caught", "list_hits"); caught.Error.Code != "UnknownOperationException" {
+	if c.Returns(&caught, "caught", "list_worker_blocks"); caught.Caught != "RequestError" || caught.TurkErrorCode != codeNotServed {
 		t.Errorf("caught %+v", caught)
 	}
 	s.skew.Store(int64(time.Hour)) // this client does not set its clock
@@ -253,8 +253,7 @@ func TestGo(t *testing.T) {
 	s.say.Store(nil)
 	raises(client(strings.Repeat("x", 40), ""), "InvalidSignatureException")
 	raises(client(s.key.Secret, "session"), "UnrecognizedClientException")
-	var unknown smithy.APIError
-	if _, err := c.ListHITs(ctx, &vendor.ListHITsInput{}); !errors.As(err, &unknown) || unknown.ErrorCode() != "UnknownOperationException" {
+	if _, err := c.ListWorkerBlocks(ctx, &vendor.ListWorkerBlocksInput{}); !errors.As(err, &wrong) || aws.ToString(wrong.TurkErrorCode) != codeNotServed {
 		t.Errorf("an operation that is not served: %v", err)
 	}
 	// With a clock that is an hour ahead each call is made twice: this version of
@@ -274,7 +273,7 @@ func TestCurl(t *testing.T) {
 		t.Skip("curl is not installed")
 	}
 	s := serve(t)
-	plain := s.Serve(NewRequester(s.Ledger, s.Auth, dialect.Options{}))
+	plain := s.Serve(NewRequester(s.Ledger, s.Auth, Options{}))
 	run := func(arguments ...string) string {
 		t.Helper()
 		var failed bytes.Buffer

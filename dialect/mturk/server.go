@@ -19,7 +19,7 @@ import (
 type operation struct {
 	name  string
 	scope auth.Scope
-	// serve appends the result to x.Out. Nil: not served yet.
+	// serve appends the result to x.Out. Nil: not served here.
 	serve   func(s *server, x *dialect.Exchange, c *auth.Credential) error
 	metrics *dialect.Operation
 }
@@ -27,65 +27,87 @@ type operation struct {
 // operations is every operation of the model.
 var operations = []operation{
 	{"AcceptQualificationRequest", auth.Charge, nil, nil},
-	{"ApproveAssignment", auth.Charge, nil, nil},
+	{"ApproveAssignment", auth.Charge, (*server).approveAssignment, nil},
 	{"AssociateQualificationWithWorker", auth.Charge, nil, nil},
-	{"CreateAdditionalAssignmentsForHIT", auth.Charge, nil, nil},
-	{"CreateHIT", auth.Charge, nil, nil},
-	{"CreateHITType", auth.Charge, nil, nil},
-	{"CreateHITWithHITType", auth.Charge, nil, nil},
+	{"CreateAdditionalAssignmentsForHIT", auth.Charge, (*server).createAdditionalAssignments, nil},
+	{"CreateHIT", auth.Charge, (*server).createHIT, nil},
+	{"CreateHITType", auth.Charge, (*server).createHITType, nil},
+	{"CreateHITWithHITType", auth.Charge, (*server).createHITWithHITType, nil},
 	{"CreateQualificationType", auth.Charge, nil, nil},
 	{"CreateWorkerBlock", auth.Charge, nil, nil},
-	{"DeleteHIT", auth.Charge, nil, nil},
+	{"DeleteHIT", auth.Charge, (*server).deleteHIT, nil},
 	{"DeleteQualificationType", auth.Charge, nil, nil},
 	{"DeleteWorkerBlock", auth.Charge, nil, nil},
 	{"DisassociateQualificationFromWorker", auth.Charge, nil, nil},
 	{"GetAccountBalance", auth.Read, (*server).accountBalance, nil},
-	{"GetAssignment", auth.Read, nil, nil},
+	{"GetAssignment", auth.Read, (*server).getAssignment, nil},
 	{"GetFileUploadURL", auth.Read, nil, nil},
-	{"GetHIT", auth.Read, nil, nil},
+	{"GetHIT", auth.Read, (*server).getHIT, nil},
 	{"GetQualificationScore", auth.Read, nil, nil},
 	{"GetQualificationType", auth.Read, nil, nil},
-	{"ListAssignmentsForHIT", auth.Read, nil, nil},
-	{"ListBonusPayments", auth.Read, nil, nil},
-	{"ListHITs", auth.Read, nil, nil},
-	{"ListHITsForQualificationType", auth.Read, nil, nil},
+	{"ListAssignmentsForHIT", auth.Read, (*server).listAssignments, nil},
+	{"ListBonusPayments", auth.Read, (*server).listBonuses, nil},
+	{"ListHITs", auth.Read, (*server).listHITs, nil},
+	{"ListHITsForQualificationType", auth.Read, (*server).listForQualification, nil},
 	{"ListQualificationRequests", auth.Read, nil, nil},
 	{"ListQualificationTypes", auth.Read, nil, nil},
 	{"ListReviewPolicyResultsForHIT", auth.Read, nil, nil},
-	{"ListReviewableHITs", auth.Read, nil, nil},
+	{"ListReviewableHITs", auth.Read, (*server).listReviewable, nil},
 	{"ListWorkerBlocks", auth.Read, nil, nil},
 	{"ListWorkersWithQualificationType", auth.Read, nil, nil},
 	{"NotifyWorkers", auth.Charge, nil, nil},
-	{"RejectAssignment", auth.Charge, nil, nil},
+	{"RejectAssignment", auth.Charge, (*server).rejectAssignment, nil},
 	{"RejectQualificationRequest", auth.Charge, nil, nil},
-	{"SendBonus", auth.Charge, nil, nil},
+	{"SendBonus", auth.Charge, (*server).sendBonus, nil},
 	{"SendTestEventNotification", auth.Charge, nil, nil},
-	{"UpdateExpirationForHIT", auth.Charge, nil, nil},
-	{"UpdateHITReviewStatus", auth.Charge, nil, nil},
-	{"UpdateHITTypeOfHIT", auth.Charge, nil, nil},
+	{"UpdateExpirationForHIT", auth.Charge, (*server).updateExpiration, nil},
+	{"UpdateHITReviewStatus", auth.Charge, (*server).updateReviewStatus, nil},
+	{"UpdateHITTypeOfHIT", auth.Charge, (*server).updateHITType, nil},
 	{"UpdateNotificationSettings", auth.Charge, nil, nil},
 	{"UpdateQualificationType", auth.Charge, nil, nil},
+}
+
+// Options of the servers. The zero value is usable.
+type Options struct {
+	dialect.Options
+	// Desk is where the HITs are; nil: a desk with the service's rules.
+	Desk *Desk
+	// ShowHeld says in OnHoldBalance what is on hold. The service never did.
+	ShowHeld bool
+	// PlainMessages leaves out the milliseconds that messages end with.
+	PlainMessages bool
+}
+
+// filled returns the options with everything that was left out.
+func (o Options) filled(l *ledger.Ledger) Options {
+	o.Options = o.Options.Filled()
+	if o.Desk == nil {
+		o.Desk = NewDesk(l, DeskOptions{Logger: o.Logger})
+	}
+	return o
 }
 
 // A server answers AWS JSON 1.1.
 type server struct {
 	requesters
-	o          dialect.Options
+	o          Options
 	operations map[string]*operation
 }
 
 // New returns the server of the API: of every request for it, whatever its
 // method and path.
-func New(l *ledger.Ledger, a *auth.Auth, o dialect.Options) http.Handler {
-	o = o.Filled()
-	s := &server{requesters{l, newVerifier(a, o.Now)}, o, make(map[string]*operation, len(operations))}
+func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
+	o = o.filled(l)
+	s := &server{requesters{o.Desk, newVerifier(a, o.Now)}, o, make(map[string]*operation, len(operations))}
+	unknown := o.Metrics.Operation(auth.MTurk, "unknown")
 	for _, op := range operations {
-		if op.serve != nil { // the others are counted as unknown
+		op.metrics = unknown
+		if op.serve != nil {
 			op.metrics = o.Metrics.Operation(auth.MTurk, op.name)
 		}
 		s.operations[op.name] = &op
 	}
-	return dialect.NewHandler(o, o.Metrics.Operation(auth.MTurk, "unknown"), s.answer, s.failed)
+	return dialect.NewHandler(o.Options, unknown, s.answer, s.failed)
 }
 
 // Values of headers that are the same in every answer.
@@ -122,11 +144,8 @@ func head(x *dialect.Exchange) {
 func (s *server) route(x *dialect.Exchange) (*operation, *refusal) {
 	target, ours := strings.CutPrefix(first(x.Request.Header, "X-Amz-Target"), targetPrefix)
 	op := s.operations[target]
-	switch {
-	case !ours || op == nil || x.Method != http.MethodPost || x.URL.Path != "/" && x.URL.Path != "":
+	if !ours || op == nil || x.Method != http.MethodPost || x.URL.Path != "/" && x.URL.Path != "" {
 		return nil, refuse(faultUnknownOperation)
-	case op.serve == nil:
-		return nil, refusef(faultUnknownOperation, "%s is not served here.", op.name)
 	}
 	return op, nil
 }
@@ -145,6 +164,9 @@ func (s *server) serve(x *dialect.Exchange, op *operation) error {
 	}
 	if !isObject(x.Body) {
 		return refuse(faultSerialization)
+	}
+	if op.serve == nil {
+		return &Refused{Code: codeNotServed, Text: op.name + " is not served here."}
 	}
 	return op.serve(s, x, c)
 }
@@ -183,7 +205,7 @@ func (s *server) accountBalance(x *dialect.Exchange, c *auth.Credential) error {
 	if err != nil {
 		return err
 	}
-	x.Out = appendBalance(append(x.Out, '{'), &b)
+	x.Out = appendBalance(append(x.Out, '{'), &b, s.o.ShowHeld)
 	x.Out = append(x.Out, '}')
 	return nil
 }
@@ -201,7 +223,7 @@ func (s *server) refuse(x *dialect.Exchange, r *refusal) {
 		x.Out = append(x.Out[:0], `{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}`...)
 		return
 	}
-	x.Out = r.append(x.Out[:0], s.o.Now())
+	x.Out = r.append(x.Out[:0], s.o.Now(), s.o.PlainMessages)
 }
 
 // failed is the answer to a request that the server panicked on.
@@ -225,12 +247,15 @@ const retryAfter = time.Second
 
 func refusalOf(err error) *refusal {
 	var own *refusal
+	var rules *Refused
 	var refused *ledger.Error
 	var throttled auth.ErrThrottled
 	var forbidden auth.ErrForbidden
 	switch {
 	case errors.As(err, &own):
 		return own
+	case errors.As(err, &rules):
+		return refusalBy(rules)
 	case errors.As(err, &throttled):
 		return &refusal{fault: &faults[faultThrottled], retryAfter: throttled.RetryAfter}
 	case errors.Is(err, auth.ErrSecret):
@@ -263,7 +288,7 @@ func seconds(d time.Duration) string {
 
 // requesters knows who asks, and what the requester has.
 type requesters struct {
-	ledger *ledger.Ledger
+	desk *Desk
 	*verifier
 }
 
@@ -272,7 +297,7 @@ func (s *requesters) balance(ctx context.Context, c *auth.Credential) (ledger.Ba
 	if c.Root.IsZero() { // none is issued
 		return ledger.Balance{}, refuse(faultNotLinked)
 	}
-	b, err := s.ledger.Balance(ctx, c.Root)
+	b, err := s.desk.Balance(ctx, c.Root)
 	if err == nil && b.Unit.Code != dollars {
 		err = refuse(faultCurrency)
 	}

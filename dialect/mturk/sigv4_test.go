@@ -23,7 +23,6 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"saldo/auth"
-	"saldo/dialect"
 	"saldo/dialect/dialecttest"
 )
 
@@ -231,7 +230,7 @@ func genuine(r *http.Request, body, secret string, at time.Time) bool {
 func TestSignedOverConnections(t *testing.T) {
 	w := dialecttest.Open(t)
 	issued := w.Issue(auth.MTurk, w.Account("USD", "3"), auth.Read)
-	address := strings.TrimPrefix(w.Serve(New(w.Ledger, w.Auth, dialect.Options{})), "http://")
+	address := strings.TrimPrefix(w.Serve(New(w.Ledger, w.Auth, Options{})), "http://")
 	for name, tt := range map[string]struct {
 		extra  string
 		change func(*signing)
@@ -298,7 +297,7 @@ func TestSignedOverHTTP2(t *testing.T) {
 	transport.Protocols.SetUnencryptedHTTP2(true)
 	defer transport.CloseIdleConnections()
 	protocol := ""
-	handler := New(w.Ledger, w.Auth, dialect.Options{})
+	handler := New(w.Ledger, w.Auth, Options{})
 	url := w.Serve(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		protocol = r.Proto
 		handler.ServeHTTP(out, r)

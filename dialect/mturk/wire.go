@@ -52,10 +52,12 @@ var (
 	plainInternal     = plainFault{"INTERNAL_ERROR", 500, "A fault of the server; it was noted"}
 )
 
-// The two errors that the model declares, on every operation.
+// The two errors that the model declares, on every operation, and one that it
+// does not.
 const (
-	requestError = "RequestError"
-	serviceFault = "ServiceFault"
+	requestError   = "RequestError"
+	serviceFault   = "ServiceFault"
+	parameterError = "ParameterValidationError"
 )
 
 // modelled reports whether the row is an error of the model, which has its own
@@ -79,6 +81,7 @@ const (
 	faultSlow
 	faultNotLinked
 	faultCurrency
+	faultRule
 	faultInternal
 	namedFaults
 )
@@ -114,6 +117,7 @@ var faults = [...]fault{
 		"To use the MTurk API, you will need an Amazon Web Services (AWS) Account. Your AWS account must be linked to your Amazon Mechanical Turk Account. Visit https://requestersandbox.mturk.com/developer to get started."},
 	faultCurrency: {requestError, "AWS.MechanicalTurk.UnsupportedCurrency", 400, 0, dialect.Refused, plainInvalid,
 		"The balance of this account is not in US dollars, the only currency of this API."},
+	faultRule: {requestError, "", 400, 0, dialect.Refused, plainInvalid, "There was an error with this request."},
 	faultInternal: {"InternalFailure", "", 500, 0, dialect.Unavailable, plainInternal,
 		"The request processing has failed because of an unknown error, exception or failure."},
 
@@ -190,14 +194,30 @@ func refusef(row int, format string, args ...any) *refusal {
 	return &refusal{fault: &faults[row], text: fmt.Sprintf(format, args...)}
 }
 
+// refusalBy makes a refusal of what the rules of HITs say. A value that could not
+// be used has an error of its own, which is not of the model
+// (https://github.com/boto/boto3/issues/2355).
+func refusalBy(r *Refused) *refusal {
+	f := faults[faultRule]
+	if f.turk = r.Code; r.Parameter != "" {
+		f.kind, f.turk = parameterError, ""
+	}
+	return &refusal{fault: &f, text: r.Text}
+}
+
 // append writes the refusal as JSON 1.1 has it. The model's errors end with the
-// milliseconds since 1970, as the service's did.
-func (r *refusal) append(dst []byte, now time.Time) []byte {
+// milliseconds since 1970, as the service's did; plain leaves them out.
+func (r *refusal) append(dst []byte, now time.Time, plain bool) []byte {
 	text, member := r.said(), `,"message":`
 	dst = appendString(append(dst, `{"__type":`...), r.kind)
 	switch {
 	case r.modelled():
-		text, member = fmt.Sprintf("%s (%d)", text, now.UnixMilli()), `,"Message":`
+		member = `,"Message":`
+		fallthrough
+	case r.kind == parameterError:
+		if !plain {
+			text = fmt.Sprintf("%s (%d)", text, now.UnixMilli())
+		}
 	case r.fault == &faults[faultAccessDenied]:
 		member = `,"Message":`
 	}
@@ -211,10 +231,16 @@ func (r *refusal) append(dst []byte, now time.Time) []byte {
 }
 
 // appendBalance appends what GetAccountBalance returns, without the braces.
-func appendBalance(dst []byte, b *ledger.Balance) []byte {
+func appendBalance(dst []byte, b *ledger.Balance, showHeld bool) []byte {
 	dst = append(dst, `"AvailableBalance":"`...)
 	dst = Available(b).AppendText(dst, centScale)
-	return append(dst, `","OnHoldBalance":"`+noneOnHold+`"`...)
+	dst = append(dst, `","OnHoldBalance":"`...)
+	if showHeld {
+		dst = OnHold(b).AppendText(dst, centScale)
+	} else {
+		dst = append(dst, noneOnHold...)
+	}
+	return append(dst, '"')
 }
 
 // appendString appends a JSON string.

@@ -1,5 +1,5 @@
 // Reads balances with @aws-sdk/client-mturk, unmodified.
-import { MTurkClient, GetAccountBalanceCommand, ListHITsCommand } from '@aws-sdk/client-mturk';
+import { MTurkClient, GetAccountBalanceCommand, ListWorkerBlocksCommand } from '@aws-sdk/client-mturk';
 import { answer } from './answer.mjs';
 
 let client;
@@ -13,5 +13,5 @@ await answer({
     const { AvailableBalance, OnHoldBalance, $metadata } = await client.send(new GetAccountBalanceCommand({}));
     return { AvailableBalance, OnHoldBalance, requestId: $metadata.requestId, attempts: $metadata.attempts };
   },
-  hits: () => client.send(new ListHITsCommand({})),
+  blocks: () => client.send(new ListWorkerBlocksCommand({})),
 });
