@@ -135,6 +135,13 @@ type usage struct {
 	point Point // the last that was added
 	any   bool
 	since int64 // seconds: the first point
+	past  [26]past
+}
+
+// A past is the last balance of an hour.
+type past struct {
+	hour    int64
+	balance money.Amount
 }
 
 // A bucket is one hour: what was consumed in it, while it was observed.
@@ -149,6 +156,7 @@ func (u *usage) add(p Point) {
 	was := u.point
 	first := !u.any
 	u.point, u.any = p, true
+	u.past[p.At/3600%int64(len(u.past))] = past{p.At / 3600, p.Balance}
 	if first {
 		u.since, u.last = p.At, p.At/3600
 		return
@@ -185,4 +193,16 @@ func (u *usage) of(hour int64) bucket {
 		return bucket{}
 	}
 	return u.hours[hour%usageHours]
+}
+
+// change returns by how much the balance differs from that of a day before, if
+// that is known.
+func (u *usage) change(now time.Time) (money.Amount, bool) {
+	for _, ago := range []int64{24, 25, 23} {
+		hour := now.Unix()/3600 - ago
+		if before := u.past[hour%int64(len(u.past))]; before.hour == hour {
+			return u.point.Balance.Sub(before.balance)
+		}
+	}
+	return money.Amount{}, false
 }

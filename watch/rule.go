@@ -360,8 +360,8 @@ func (r *Rule) margin(at money.Amount) (money.Amount, bool) {
 	return at.Percent(share, money.Floor)
 }
 
-// types are what alerts are called in webhooks, firing and resolved.
-var types = map[Condition][2]string{
+// alertTypes are what alerts are called in webhooks, firing and resolved.
+var alertTypes = map[Condition][2]string{
 	BalanceBelow: {"balance.low", "balance.recovered"},
 	TimeBelow:    {"runway.short", "runway.recovered"},
 	ReadingOlder: {"reading.stale", "reading.recovered"},
@@ -373,7 +373,7 @@ var types = map[Condition][2]string{
 // AlertTypes returns every type that an alert can have.
 func AlertTypes() (all []string) {
 	for _, c := range conditions {
-		for _, t := range types[c] {
+		for _, t := range alertTypes[c] {
 			for _, of := range []string{"source.", "account."} {
 				if !slices.Contains(all, of+t) {
 					all = append(all, of+t)
@@ -394,9 +394,9 @@ func (r *Rule) alert(s *Standing, l Level, st *LevelStanding, at ledger.Time, m 
 		a.Account = r.Account.String()
 		subject, name = "account.", "account "+a.Account
 	}
-	a.Type = subject + types[r.When][0]
+	a.Type = subject + alertTypes[r.When][0]
 	if resolved {
-		a.State, a.Type = "resolved", subject+types[r.When][1]
+		a.State, a.Type = "resolved", subject+alertTypes[r.When][1]
 	}
 	a.Value, a.Text = r.describe(m, name, a.Threshold, resolved)
 	sum := sha256.Sum256([]byte(strings.Join([]string{"saldo alert", r.ID, l.Name, strconv.FormatUint(st.Crossings, 10),

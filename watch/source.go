@@ -18,18 +18,94 @@ const DefaultInterval = 15 * time.Minute
 // MinInterval is the shortest interval: a vendor is not to be hammered.
 const MinInterval = time.Second
 
+// A Spec is how a source is configured, in the file and in the API.
+type Spec struct {
+	Name     string            `json:"name"`
+	Kind     string            `json:"kind"`
+	Address  string            `json:"address,omitempty"` // the vendor's own if ""
+	Account  string            `json:"account,omitempty"`
+	Options  map[string]string `json:"options,omitempty"`  // of the kind: region, org_id, amount …
+	Interval string            `json:"interval,omitempty"` // "15m"
+	Low      string            `json:"low,omitempty"`      // "20.00", or "25%" of the last top-up
+	Critical string            `json:"critical,omitempty"`
+	Runway   string            `json:"runway,omitempty"` // "3d"
+	Labels   map[string]string `json:"labels,omitempty"`
+	Mirror   string            `json:"mirror,omitempty"` // our own account for it
+}
+
 // A Source is a balance that a vendor keeps, and how it is asked.
 type Source struct {
+	Spec
 	Tenant   ledger.TenantID
-	Name     string // unique in the tenant: 1 to 63 of a-z, 0-9, '-', '_' and '.'
-	Kind     string // as "twilio": what sources of one vendor share
-	Address  string // for people, and to tell vendors' servers apart
-	Account  string
 	Interval time.Duration
-	Labels   map[string]string
-	Mirror   ledger.AccountID // our own account for it; zero: none
+	Mirror   ledger.AccountID // zero: none
 	Reader   dialect.Reader
-	Rules    []Rule // that its configuration makes: low, critical, runway
+	Rules    []*Rule // that Low, Critical and Runway make
+	FromFile bool
+
+	version uint64 // of its record
+}
+
+// New makes a source of a spec, but for its Reader.
+func (s Spec) New(tenant ledger.TenantID) (*Source, error) {
+	if err := ValidName(s.Name); err != nil {
+		return nil, err
+	}
+	src := &Source{Spec: s, Tenant: tenant, Interval: DefaultInterval}
+	if s.Interval != "" {
+		d, err := ParseDuration(s.Interval)
+		if err != nil {
+			return nil, fmt.Errorf("interval: %w", err)
+		}
+		if d < MinInterval || d > 7*24*time.Hour {
+			return nil, fmt.Errorf("interval is %s; it has to be from %v to 7d", s.Interval, MinInterval)
+		}
+		src.Interval = d
+	}
+	if s.Mirror != "" {
+		var ok bool
+		if src.Mirror, ok = ledger.ParseAccountID(s.Mirror); !ok {
+			return nil, fmt.Errorf("mirror is %.40q; it has to be the id of an account", s.Mirror)
+		}
+	}
+	if len(s.Labels) > 16 {
+		return nil, fmt.Errorf("labels: there may be 16")
+	}
+	if err := src.ownRules(); err != nil {
+		return nil, err
+	}
+	return src, nil
+}
+
+// ownRules makes the rules that a spec has in short.
+func (s *Source) ownRules() error {
+	add := func(suffix string, when Condition, levels ...[2]string) error {
+		r := &Rule{ID: s.Key() + "/" + suffix, Name: s.Name + "." + suffix, Tenant: s.Tenant, Source: s.Name, When: when}
+		for _, l := range levels {
+			if l[1] == "" {
+				continue
+			}
+			t, err := ParseThreshold(l[1])
+			if err != nil {
+				return fmt.Errorf("%s: %w", l[0], err)
+			}
+			r.Levels = append(r.Levels, Level{Name: l[0], At: t})
+		}
+		if len(r.Levels) == 0 {
+			return nil
+		}
+		s.Rules = append(s.Rules, r)
+		named := *r
+		named.Name = "x" // the source's own may be as long as a name can be
+		if err := named.Check(); err != nil {
+			return fmt.Errorf("%s: %w", suffix, err)
+		}
+		return nil
+	}
+	if err := add("balance", BalanceBelow, [2]string{"warning", s.Low}, [2]string{"critical", s.Critical}); err != nil {
+		return err
+	}
+	return add("runway", TimeBelow, [2]string{"warning", s.Runway})
 }
 
 // Key names a source among those of all tenants.
