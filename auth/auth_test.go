@@ -229,6 +229,14 @@ func TestSealed(t *testing.T) {
 			t.Errorf("%+v, %q, %v", c, secrets, err)
 		}
 	}
+	// Who has shown only a key id has not used it.
+	if c, err := b.ByID(ctx, made.Credential.ID); err != nil || c.LastUsed != 0 {
+		t.Errorf("used at %v, %v, before anybody proved anything", c.LastUsed, err)
+	}
+	b.Proved(&made.Credential)
+	if c, err := b.ByID(ctx, made.Credential.ID); err != nil || c.LastUsed == 0 {
+		t.Errorf("used at %v, %v, after a proof", c.LastUsed, err)
+	}
 	_, _, err := b.Sealed(ctx, MTurk, "AKIANOSUCHKEY", home)
 	wantErr(t, "no such key", err, ErrUnknown)
 	next, err := b.Rotate(ctx, 0, "", made.Credential.ID, time.Hour)

@@ -57,10 +57,10 @@ func (a *Auth) Check(ctx context.Context, dialect, keyID, secret string, from ne
 }
 
 // Sealed returns the credential with a key id and its secrets, newest first: a
-// second one while a rotation lasts. The caller proves the request with them
-// and, if none will do, answers with [Auth.Failed].
+// second one while a rotation lasts. The caller proves the request with them, and
+// says so by [Auth.Proved] or, if none will do, answers with [Auth.Failed].
 func (a *Auth) Sealed(ctx context.Context, dialect, keyID string, from netip.Addr) (*Credential, [][]byte, error) {
-	slot, c, err := a.named(ctx, dialect, keyID)
+	_, c, err := a.named(ctx, dialect, keyID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,14 +72,19 @@ func (a *Auth) Sealed(ctx context.Context, dialect, keyID string, from netip.Add
 	if err != nil {
 		return nil, nil, err
 	}
-	admitted, err := a.admit(slot, c, dialect, from, now)
-	if err != nil {
+	if err := c.admits(dialect, from, ledger.TimeOf(now)); err != nil {
 		return nil, nil, err
 	}
 	if len(secrets) == 0 {
 		return nil, nil, a.failed(ErrSecret, keyID, from, now)
 	}
-	return admitted, secrets, nil
+	return &c.Credential, secrets, nil
+}
+
+// Proved notes that a credential was used, whose secrets Sealed returned: until
+// then somebody has shown no more than its key id.
+func (a *Auth) Proved(c *Credential) {
+	a.slotOf(c.Number).note(ledger.TimeOf(a.o.Now()))
 }
 
 // Reveal returns the sealed secrets of a credential, newest first, for a dialect
@@ -248,20 +253,33 @@ func hashSlowly(text string, salt []byte) []byte {
 // admit lets a credential pass whose secret is right.
 func (a *Auth) admit(s *slot, c *stored, dialect string, from netip.Addr, at time.Time) (*Credential, error) {
 	now := ledger.TimeOf(at)
+	if err := c.admits(dialect, from, now); err != nil {
+		return nil, err
+	}
+	s.note(now)
+	return &c.Credential, nil
+}
+
+// admits returns why a credential may not be used, whatever its secret.
+func (c *Credential) admits(dialect string, from netip.Addr, now ledger.Time) error {
 	switch {
 	case c.Revoked:
-		return nil, ErrRevoked
+		return ErrRevoked
 	case c.Expires != 0 && now >= c.Expires:
-		return nil, ErrExpired
+		return ErrExpired
 	case !c.Speaks(dialect):
-		return nil, ErrDialect
+		return ErrDialect
 	case !c.allows(from):
-		return nil, ErrAddress
+		return ErrAddress
 	}
+	return nil
+}
+
+// note notes when the credential was used, to a second.
+func (s *slot) note(now ledger.Time) {
 	if used := s.used.Load(); int64(now)-used > int64(time.Second/time.Microsecond) {
 		s.used.Store(int64(now))
 	}
-	return &c.Credential, nil
 }
 
 // Opens reports whether an account is one of those that a credential opens.

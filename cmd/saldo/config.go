@@ -97,7 +97,7 @@ var settings = []setting{
 	{"cache", kindSize, "64MB", "memory for blocks that were read from the disk", false},
 	{"disk-reserve", kindSize, "256MB", "room on the disk that writes leave alone", false},
 	{"memory", kindSize, "320MB", "what the garbage collector tries to keep the process below; 0: it does not (GOMEMLIMIT wins)", false},
-	{"rate", kindSize, "1200000", "requests a minute that one credential may make; 0: no bound", false},
+	{"rate", kindSize, "1200000", "requests a minute that one credential may make of the native API; 0: no bound", false},
 	{"drain", kindDuration, "15s", "how long requests may take to finish when the server is told to stop", false},
 	{"write-context", kindYesNo, "true", "write a context, so that the other commands find this server", false},
 }
@@ -338,14 +338,19 @@ func (c *config) fillDialects(r *reader) {
 			r.fail("dialect-listen", "has %q for %s; write HOST:PORT, or :PORT for every address of the machine", address, name)
 		}
 	}
+	taken := map[string]string{}
 	for name, host := range c.DialectHost {
-		if host == "" || strings.ContainsAny(host, ":/ ") {
+		if hostname(host) == "" || strings.ContainsAny(host, ":/ ") {
 			r.fail("dialect-host", "has %q for %s; write the name alone, without a port", host, name)
 		}
 		if c.DialectListen[name] != "" {
 			r.fail("dialect-host", "has %s, which has an address of its own in dialect-listen: give one of the two", name)
 		}
-		c.DialectHost[name] = strings.ToLower(host)
+		host = hostname(host)
+		if taken[host] != "" {
+			r.fail("dialect-host", "has %s for two: a name is for one dialect", host)
+		}
+		c.DialectHost[name], taken[host] = host, name
 	}
 	retired, err := mturklegacy.ParseRetired(strings.Join(r.list("mturk-legacy-retired"), ","))
 	if err != nil {

@@ -54,6 +54,9 @@ func (a *app) demo(c *cobra.Command, check bool) (err error) {
 	if err != nil {
 		return err
 	}
+	if len(cfg.DialectHost) > 0 {
+		return usagef("the demo asks each dialect at its address: it cannot have dialect-host (by %s)", cfg.from["dialect-host"])
+	}
 	ctx := c.Context()
 	if cfg.from["dialects"] == "default" {
 		cfg.Dialects = vendors // the legacy API too

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,6 +107,8 @@ func TestVendorBalances(t *testing.T) {
 	aws := map[string]string{"AWS_ACCESS_KEY_ID": s.MTurk.AccessKeyID, "AWS_SECRET_ACCESS_KEY": s.MTurk.SecretAccessKey, "AWS_ENDPOINT_URL_MTURK": s.URL}
 	frontier := map[string]string{"FRONTIER_URL": s.URL, "FRONTIER_ORG_ID": s.Frontier.OrgID, "FRONTIER_BILLING_ID": s.Frontier.BillingID,
 		"FRONTIER_CLIENT_ID": s.Frontier.ClientID, "FRONTIER_CLIENT_SECRET": s.Frontier.ClientSecret}
+	withToken := maps.Clone(frontier)
+	withToken["FRONTIER_TOKEN"] = "x"
 	saldo := map[string]string{"SALDO_ADDRESS": s.URL, "SALDO_TOKEN": s.Native.Token}
 	api := &native.Client{URL: s.URL, Token: s.Native.Token, Tenant: "main"}
 	for _, c := range []struct {
@@ -125,6 +128,9 @@ func TestVendorBalances(t *testing.T) {
 		{"mturk", aws, []string{"balance", "mturk"}, "", "", "10000.00 USD", ""},
 		{"mturk before 2017", aws, []string{"balance", "mturk", "--legacy", "2014-08-15"}, "", "", "10000.00 USD", ""},
 		{"frontier", frontier, []string{"balance", "frontier"}, s.Frontier.BillingID, "0.5", "1000 VC", "999 VC"},
+		{"frontier, with a token beside", withToken, []string{"balance", "frontier"}, "", "", "999 VC", ""},
+		{"twilio, with an API secret beside", map[string]string{"TWILIO_ACCOUNT_SID": s.Twilio.AccountSID, "TWILIO_AUTH_TOKEN": s.Twilio.AuthToken, "TWILIO_API_SECRET": "x"},
+			[]string{"balance", "twilio", "--address", s.URL}, "", "", "0.015 USD", ""},
 		{"saldo", saldo, []string{"balance", "saldo", "spare"}, s.Native.AccountID, "1.25", "100.000000 USD", "98.750000 USD"},
 	} {
 		args := append(c.args, "--jq", `.balance + " " + .unit`)
@@ -149,8 +155,13 @@ func TestVendorBalances(t *testing.T) {
 		vars map[string]string
 		args []string
 	}{
+		{exitUsage, "it cannot have dialect-host", nil, []string{"demo", "--check", "--dialect-host", "twilio=t.example"}},
 		{exitUsage, "say --account-sid, or set TWILIO_ACCOUNT_SID", nil, []string{"balance", "twilio"}},
-		{exitUsage, "no secret: give --secret-file, or set TWILIO_AUTH_TOKEN or", nil, []string{"balance", "twilio", "--account-sid", s.Twilio.AccountSID}},
+		{exitUsage, "no secret: give --secret-file, or set TWILIO_AUTH_TOKEN\n", nil, []string{"balance", "twilio", "--account-sid", s.Twilio.AccountSID}},
+		{exitUsage, "or set TWILIO_API_SECRET\n", map[string]string{"TWILIO_AUTH_TOKEN": s.Twilio.AuthToken},
+			[]string{"balance", "twilio", "--address", s.URL, "--account-sid", s.Twilio.AccountSID, "--key-sid", "SK00112233445566778899aabbccddeeff"}},
+		{exitUsage, "or set FRONTIER_TOKEN\n", map[string]string{"FRONTIER_CLIENT_SECRET": s.Frontier.ClientSecret},
+			[]string{"balance", "frontier", "--address", s.URL, "--org-id", s.Frontier.OrgID, "--billing-id", s.Frontier.BillingID}},
 		{exitUsage, "say --address, or set FRONTIER_URL", map[string]string{"FRONTIER_ORG_ID": "x", "FRONTIER_BILLING_ID": "x"}, []string{"balance", "frontier"}},
 		{exitDenied, "unauthorized", aws, []string{"balance", "mturk"}},
 		{exitFailed, "not found", nil, []string{"balance", "twilio", "--address", s.URL, "--account-sid", s.Twilio.SubaccountSID, "--key-sid", s.Twilio.AccountSID, "--secret-file", token}},

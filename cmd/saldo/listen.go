@@ -157,6 +157,7 @@ loop:
 func (f *front) server(h http.Handler, log *slog.Logger) *http.Server {
 	s := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	native.Configure(s)
+	s.DisableGeneralOptionsHandler = true // "OPTIONS *" is answered by the API, as all else
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetHTTP2(true)

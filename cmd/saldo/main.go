@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	code := exitCode(err)
 	var quiet silent
 	if !errors.As(err, &quiet) {
-		fmt.Fprintln(stderr, "saldo: "+explain(err))
+		fmt.Fprintln(stderr, "saldo: "+legible(explain(err)))
 		var usage *usageError
 		if errors.As(err, &usage) && ran != nil {
 			fmt.Fprintf(stderr, "Try '%s --help'.\n", ran.CommandPath())

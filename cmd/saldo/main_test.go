@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -61,6 +64,28 @@ func TestNearest(t *testing.T) {
 	for typed, want := range map[string]string{"trusted_proxy": "trusted-proxies", "tlsCert": "tls-cert", "TLS_KEY": "tls-key", "lisen": "listen", "listen_addr": "", "x": ""} {
 		if got := nearest(typed); got != want {
 			t.Errorf("%s: %q, not %q", typed, got, want)
+		}
+	}
+}
+
+// TestLegible has a server, and a customer's name, say what a terminal obeys.
+func TestLegible(t *testing.T) {
+	odd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "bbbb") {
+			fmt.Fprint(w, `{"account_sid": "\u001b[2Jå", "balance": "1.00", "currency": "USD"}`)
+			return
+		}
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"code": 20006, "message": "\u001b]0;x\u0007\u009b2Jno, å"}`)
+	}))
+	defer odd.Close()
+	for sid, want := range map[string]string{"a": "no, å", "b": "å"} {
+		var out bytes.Buffer
+		run(t.Context(), []string{"balance", "twilio", "--address", odd.URL, "--account-sid", "AC" + strings.Repeat(sid, 32)}, func(name string) string {
+			return map[string]string{"TWILIO_AUTH_TOKEN": "x"}[name]
+		}, strings.NewReader(""), &out, &out)
+		if text := out.String(); !strings.Contains(text, want) || strings.ContainsAny(text, "\x1b\a\u009b") {
+			t.Errorf("%q", text)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/itchyny/gojq"
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -72,7 +73,7 @@ func (a *app) show(v any, columns ...string) error {
 		}
 		t := a.table()
 		for _, c := range columns {
-			if text := field(o, c); text != "" {
+			if text := legible(field(o, c)); text != "" {
 				t.AppendRow(table.Row{title(c), text})
 			}
 		}
@@ -107,7 +108,7 @@ func (a *app) showList(list any, columns ...string) error {
 		for _, o := range rows {
 			row := table.Row{}
 			for _, c := range columns {
-				row = append(row, field(o, c))
+				row = append(row, legible(field(o, c)))
 			}
 			t.AppendRow(row)
 		}
@@ -272,6 +273,17 @@ func field(o object, path string) string {
 	default:
 		return fmt.Sprint(v)
 	}
+}
+
+// legible returns a text without what a terminal would do in place of showing it:
+// names come from customers, and messages from whatever server was asked.
+func legible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
 }
 
 func title(column string) string {

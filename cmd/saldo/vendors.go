@@ -22,10 +22,10 @@ import (
 type vendor struct {
 	name    string
 	short   string
-	long    string
 	example string
 	options []vendorOption
 	secrets []string // variables that may have the secret
+	keyed   string   // the option whose secret the last variable has; without it the first has it. "": any
 	reader  func(o map[string]string, address, secret string) dialect.Reader
 }
 
@@ -47,7 +47,7 @@ var vendorReaders = []vendor{
 			{"account-sid", []string{"TWILIO_ACCOUNT_SID"}, "the account", true},
 			{"key-sid", []string{"TWILIO_API_KEY"}, "an API key (SK…) whose secret it is, in place of the account's token", false},
 		},
-		secrets: []string{"TWILIO_AUTH_TOKEN", "TWILIO_API_SECRET"},
+		secrets: []string{"TWILIO_AUTH_TOKEN", "TWILIO_API_SECRET"}, keyed: "key-sid",
 		reader: func(o map[string]string, address, secret string) dialect.Reader {
 			return &twilio.Client{URL: address, AccountSID: o["account-sid"], User: o["key-sid"], Secret: secret}
 		},
@@ -90,7 +90,7 @@ var vendorReaders = []vendor{
 			{"client-id", []string{"FRONTIER_CLIENT_ID"}, "whose secret it is; without one the secret is a token", false},
 			{"address", []string{"FRONTIER_URL"}, "", true},
 		},
-		secrets: []string{"FRONTIER_CLIENT_SECRET", "FRONTIER_TOKEN"},
+		secrets: []string{"FRONTIER_TOKEN", "FRONTIER_CLIENT_SECRET"}, keyed: "client-id",
 		reader: func(o map[string]string, address, secret string) dialect.Reader {
 			c := &frontier.Client{URL: address, OrgID: o["org-id"], BillingID: o["billing-id"], ClientID: o["client-id"], ClientSecret: secret}
 			if c.ClientID == "" {
@@ -145,7 +145,7 @@ func (a *app) vendorCommand(v vendor) *cobra.Command {
 			}
 			given[o.flag] = value
 		}
-		secret, err := a.vendorSecret(secretFile, v.secrets)
+		secret, err := a.vendorSecret(secretFile, v.secretVars(given))
 		if err != nil {
 			return err
 		}
@@ -160,6 +160,18 @@ func (a *app) vendorCommand(v vendor) *cobra.Command {
 		return a.showReading(v.name, &r)
 	}
 	return c
+}
+
+// secretVars returns the variables that may have the secret of what was given:
+// that of a key is no account's, and must not be shown to a vendor as if it were.
+func (v *vendor) secretVars(given map[string]string) []string {
+	switch {
+	case v.keyed == "":
+		return v.secrets
+	case given[v.keyed] == "":
+		return v.secrets[:1]
+	}
+	return v.secrets[len(v.secrets)-1:]
 }
 
 // vendorSecret reads a secret from where it may be.

@@ -78,7 +78,7 @@ func (s *server) getBillingBalance(ctx context.Context, c *auth.Credential, in *
 	case !ok:
 		return nil, notUUID
 	}
-	b, err := s.balance(ctx, account, id)
+	b, err := s.balance(ctx, c, account, id)
 	if err != nil {
 		return nil, err
 	}

@@ -44,8 +44,7 @@ type server struct {
 }
 
 // New returns Frontier's API over a ledger: REST, Connect, gRPC and gRPC-Web.
-// It takes every path that begins with one of [Prefixes]; a server in front of
-// it has to speak HTTP/2 for gRPC.
+// It takes every path, and the server that it is in has to speak HTTP/2 for gRPC.
 func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
 	o.Options = o.Options.Filled()
 	s := &server{ledger: l, auth: a, o: o}
@@ -118,7 +117,7 @@ func (s *server) restBalance(x *dialect.Exchange, org, id string) error {
 	if err != nil {
 		return err
 	}
-	b, err := s.balance(ctx, account, id)
+	b, err := s.balance(ctx, c, account, id)
 	if err != nil {
 		return err
 	}
@@ -230,17 +229,18 @@ func (s *server) mayRead(ctx context.Context, c *auth.Credential, a *ledger.Acco
 	return c.May(auth.Read) == nil && s.auth.Opens(ctx, c, a)
 }
 
-// balance returns what the account has that a billing id names: its own, or one
-// that was brought along.
-func (s *server) balance(ctx context.Context, account ledger.AccountID, id string) (ledger.Balance, error) {
+// balance returns what the account has that a billing id names: the one whose id
+// it is if the credential opens that, else the one that was brought along under
+// it. So nobody takes an id from who brought it by opening an account with it.
+func (s *server) balance(ctx context.Context, c *auth.Credential, account ledger.AccountID, id string) (ledger.Balance, error) {
 	b, err := s.ledger.Balance(ctx, account)
-	if err != nil && ledger.CodeOf(err) == ledger.NotFound {
-		var e auth.Entry
-		if e, err = s.auth.Resolve(ctx, auth.Frontier, id); err == nil && e.Account.IsZero() {
-			err = unknownAccount // it is an organization's
-		}
-		if err == nil {
+	if err == nil && !s.auth.Opens(ctx, c, b.Account) || ledger.CodeOf(err) == ledger.NotFound {
+		e, missing := s.auth.Resolve(ctx, auth.Frontier, id)
+		switch {
+		case missing == nil && !e.Account.IsZero(): // not an organization's
 			b, err = s.ledger.Balance(ctx, e.Account)
+		case missing != nil && ledger.CodeOf(missing) != ledger.NotFound:
+			err = missing
 		}
 	}
 	if err == nil && b.Account.Mode != ledger.Own {

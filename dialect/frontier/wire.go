@@ -22,11 +22,6 @@ const (
 	contentTypeJSON = "application/json"
 )
 
-// Prefixes returns how the paths begin that are this dialect's.
-func Prefixes() []string {
-	return []string{"/v1beta1/", pingPath, "/raystack.frontier.v1beta1.", "/grpc.health.v1.Health/", "/grpc.reflection."}
-}
-
 // A code is what refusals of one sort have in common: the status of the reply in
 // both eras (grpc-gateway and connect-go agree), and what that means to a reader.
 // REST names it by its number, Connect by its name, gRPC by the number again.

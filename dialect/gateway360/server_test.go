@@ -306,17 +306,19 @@ func TestClientAsks(t *testing.T) {
 	if _, err := (&Client{URL: url}).Read(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("who gave up is told %v", err)
 	}
-	c := &Client{APIKey: "k", HTTP: &http.Client{Transport: refuser{}}} // without a URL
+	var asked refuser
+	c := &Client{APIKey: "k", HTTP: &http.Client{Transport: &asked}} // without a URL
 	var e *dialect.Error
-	if _, err := c.Read(t.Context()); !errors.As(err, &e) || !strings.Contains(e.Message, DefaultURL+pathBalance) || e.Reason != dialect.Unavailable {
-		t.Errorf("without a URL it is %v", err)
+	if _, err := c.Read(t.Context()); !errors.As(err, &e) || asked.url != DefaultURL+pathBalance || e.Reason != dialect.Unavailable {
+		t.Errorf("without a URL %s is asked, and it is %v", asked.url, err)
 	}
 }
 
-// refuser connects to nobody.
-type refuser struct{}
+// A refuser connects to nobody.
+type refuser struct{ url string }
 
-func (refuser) RoundTrip(*http.Request) (*http.Response, error) {
+func (f *refuser) RoundTrip(r *http.Request) (*http.Response, error) {
+	f.url = r.URL.String()
 	return nil, errors.New("no connection")
 }
 

@@ -610,3 +610,17 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestUsed sees that a key counts as used by a signature, and not by its id.
+func TestUsed(t *testing.T) {
+	e := openExample(t, "1")
+	good := signed(t, balanceRequest)
+	for _, request := range []string{replaced(good, "Signature=6", "Signature=7"), good} {
+		e.server.ServeHTTP(httptest.NewRecorder(), dialecttest.Request(t, request))
+		c, err := e.Auth.ByID(t.Context(), exampleKey)
+		must(t, err)
+		if (c.LastUsed != 0) != (request == good) {
+			t.Errorf("used at %d after %s", c.LastUsed, request)
+		}
+	}
+}

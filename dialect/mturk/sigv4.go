@@ -90,6 +90,7 @@ func (v *verifier) verify(x *dialect.Exchange) (*auth.Credential, error) {
 	if !matches {
 		return nil, v.auth.Failed(s.keyID, x.From())
 	}
+	v.auth.Proved(c)
 	return c, nil
 }
 

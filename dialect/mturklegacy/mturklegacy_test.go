@@ -314,6 +314,8 @@ func TestXML(t *testing.T) {
 		{"\ufeff<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<!-- x --><a>&amp;&#65;<![CDATA[<b>]]></a>\n", nil},
 		{deep, nil},
 		{"<a>" + deep + "</a>", errDeep},
+		{"<a>" + strings.Repeat("<b/>", maxElements-1) + "</a>", nil},
+		{"<a>" + strings.Repeat("<b/>", maxElements) + "</a>", errMany},
 		{"<!DOCTYPE a><a/>", errDocType},
 		{"<a/><!DOCTYPE a>", errDocType},
 		{`<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>`, errDocType},
@@ -362,6 +364,18 @@ func TestRetired(t *testing.T) {
 	for _, text := range []string{"All", "2017-01-17", ",", "2014-08-15,"} {
 		if r, err := ParseRetired(text); err == nil {
 			t.Errorf("%q reads as %q", text, r)
+		}
+	}
+}
+
+// TestUsed sees that a key counts as used by a signature, and not by its id.
+func TestUsed(t *testing.T) {
+	w, h := example(t, "USD", "1", auth.Read)
+	for _, secret := range []string{"another", exampleSecret} {
+		h.ServeHTTP(httptest.NewRecorder(), dialecttest.Request(t, getRequest(exampleKey, secret, exampleTime, "")))
+		c, err := w.Auth.ByID(t.Context(), exampleKey)
+		if err != nil || (c.LastUsed != 0) != (secret == exampleSecret) {
+			t.Errorf("used at %d, %v after a signature with %s", c.LastUsed, err, secret)
 		}
 	}
 }

@@ -215,6 +215,7 @@ func (s *server) prove(x *dialect.Exchange, c *call) error {
 		}
 		return badClaims(c, now)
 	}
+	s.auth.Proved(credential)
 	c.credential = credential
 	return credential.May(c.op.scope)
 }

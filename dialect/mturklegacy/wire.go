@@ -31,6 +31,7 @@ const (
 	maxParameters = 1000 // of a query and a form together
 	maxRequests   = 100  // of a SOAP body: each is answered by itself
 	maxDepth      = 32   // of elements in elements
+	maxElements   = 10_000
 	window        = 15 * time.Minute
 )
 

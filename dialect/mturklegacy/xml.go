@@ -15,6 +15,7 @@ var (
 	errDocType     = errors.New("it has a document type")
 	errInstruction = errors.New("it has a processing instruction")
 	errDeep        = errors.New("its elements are too deep in each other")
+	errMany        = errors.New("it has too many elements")
 	errNoElement   = errors.New("it has no element")
 	errOutside     = errors.New("something stands outside of its element")
 	errEncoding    = errors.New("it is not in UTF-8")
@@ -35,6 +36,7 @@ func scan(document []byte, start func(path []*element) error, end func(path []*e
 	d := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(document, []byte("\ufeff"))))
 	d.CharsetReader = func(string, io.Reader) (io.Reader, error) { return nil, errEncoding }
 	var path []*element
+	elements := 0
 	for first, done := true, false; ; first = false {
 		token, err := d.Token()
 		if err == io.EOF && done {
@@ -68,6 +70,9 @@ func scan(document []byte, start func(path []*element) error, end func(path []*e
 			}
 			if len(path) == maxDepth {
 				return errDeep
+			}
+			if elements++; elements > maxElements {
+				return errMany
 			}
 			if n := len(path); n > 0 {
 				path[n-1].leaf = false
