@@ -108,7 +108,7 @@ func (a *app) command() *cobra.Command {
 	add("server", a.serveCommand(), a.demoCommand(), a.verifyCommand(), a.backupCommand(), a.restoreCommand(), a.benchCommand(),
 		a.configCommand(), a.contextCommand(), a.versionCommand())
 	add("money", a.balanceCommand(), a.topUpCommand(), a.chargeCommand(), a.adjustCommand(), a.holdCommand(), a.transferCommand(),
-		a.statementCommand(), a.eventsCommand())
+		a.statementCommand(), a.eventsCommand(), a.hitCommand())
 	add("things", a.accountCommand(), a.unitCommand(), a.keyCommand(), a.tenantCommand(), a.bookCommand(), a.eraseCommand())
 	needArguments(root)
 	return root

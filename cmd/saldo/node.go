@@ -143,7 +143,8 @@ func (n *node) route(registry *prometheus.Registry, keys auth.MasterKeys) {
 		rate.Requests = -1
 	}
 	api := native.New(n.ledger, n.auth, native.Options{Logger: n.log, Metrics: counts, Rate: rate, Keys: keys,
-		ClientAddr: clientAddr(n.config.TrustedProxies), Ready: n.ready, SecureCookies: n.config.PlaintextBehindProxy, Done: n.ending})
+		ClientAddr: clientAddr(n.config.TrustedProxies), Ready: n.ready, SecureCookies: n.config.PlaintextBehindProxy, Done: n.ending,
+		Endpoints: n.desk.Endpoints(), Schemas: mturk.Schemas()})
 	admin := &administration{node: n, registry: registry, next: api}
 	public := http.Handler(admin)
 	if n.config.AdminListen != "" {
