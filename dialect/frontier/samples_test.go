@@ -113,7 +113,7 @@ func TestSamples(t *testing.T) {
 	sample(h, "connect-stream", 415, "POST /raystack.frontier.v1beta1.FrontierService/GetBillingBalance\nContent-Type: application/connect+json"+head+"\n{}")
 	sample(h, "connect-get", 405, "GET /raystack.frontier.v1beta1.FrontierService/GetBillingBalance?connect=v1&encoding=json&message=%7B%7D"+head)
 	sample(h, "connect-options", 405, "OPTIONS /raystack.frontier.v1beta1.FrontierService/GetBillingBalance")
-	sample(h, "connect-unknown-call", 501, "POST /raystack.frontier.v1beta1.FrontierService/ListBillingTransactions\nContent-Type: application/json"+head+"\n{}")
+	sample(h, "connect-unknown-call", 501, "POST /raystack.frontier.v1beta1.FrontierService/SearchOrganizationTokens\nContent-Type: application/json"+head+"\n{}")
 	sample(h, "connect-unknown-service", 501, "GET /raystack.frontier.v1beta1.AdminService/ListAllUsers")
 	sample(h, "health", 200, "POST /grpc.health.v1.Health/Check\nContent-Type: application/json\n\n{}")
 	sample(h, "health-unknown", 404, "POST /grpc.health.v1.Health/Check\nContent-Type: application/json\n\n"+`{"service":"other"}`)

@@ -24,6 +24,9 @@ type Options struct {
 	// RealUpdatedAt fills updated_at with the time of the account's last change.
 	// Frontier itself never does.
 	RealUpdatedAt bool
+	// Unit is the code of the unit of accounts that are created by this API; ""
+	// is CREDITS. A tenant that has no such unit gets it.
+	Unit string
 	// Ready says why the server should get no requests now, to who asks /ping or
 	// grpc.health.v1; nil: it never has to.
 	Ready func(context.Context) error
@@ -37,6 +40,8 @@ type server struct {
 	rest   *dialect.Handler
 	calls  map[string]*endpoint // of Connect and gRPC, by path
 	lost   *endpoint            // for the paths that none of them has
+	routes []route              // of REST, but for the balance
+	wrong  *endpoint            // for those of their paths that are asked with another method
 	refuse *connect.ErrorWriter
 	orgs   sync.Map // ledger.TenantID -> its ledger.AccountID, which never changes
 
@@ -44,9 +49,13 @@ type server struct {
 }
 
 // New returns Frontier's API over a ledger: REST, Connect, gRPC and gRPC-Web.
-// It takes every path, and the server that it is in has to speak HTTP/2 for gRPC.
+// It takes every path that begins with one of [Prefixes]; a server in front of
+// it has to speak HTTP/2 for gRPC.
 func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
 	o.Options = o.Options.Filled()
+	if o.Unit == "" {
+		o.Unit = "CREDITS"
+	}
 	s := &server{ledger: l, auth: a, o: o}
 	s.balanceREST = o.Metrics.Operation(auth.Frontier, "restGetBillingBalance")
 	s.pingREST = o.Metrics.Operation(auth.Frontier, "ping")
@@ -59,8 +68,18 @@ func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
 // ServeHTTP answers a request in the form of its path.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if path := r.URL.Path; strings.HasPrefix(path, "/raystack.") || strings.HasPrefix(path, "/grpc.") {
-		s.serveCall(w, r)
+		e := s.calls[path]
+		if e == nil {
+			e = s.lost
+		}
+		s.serveCall(w, r, e, nil)
 		return
+	}
+	if _, _, ok := balancePath(r.URL.Path); !ok {
+		if e, p := s.find(r); e != nil {
+			s.serveCall(w, r, e, p)
+			return
+		}
 	}
 	s.rest.ServeHTTP(w, r)
 }
@@ -71,7 +90,7 @@ var (
 	headerDenied = []string{faults[unauthenticated].rest}
 )
 
-// answer answers a request in REST.
+// answer answers a balance in REST, a ping, and what is none of the routes.
 func (s *server) answer(x *dialect.Exchange) {
 	x.Header()["Content-Type"] = headerJSON
 	x.Status = http.StatusOK
@@ -109,7 +128,7 @@ func gets(r *http.Request) bool {
 // restBalance answers a balance in REST. The order of the checks is Frontier's.
 func (s *server) restBalance(x *dialect.Exchange, org, id string) error {
 	ctx := x.Context()
-	account, ok := uuid(id)
+	account, ok := parseUUID(id)
 	if !ok {
 		return notUUID
 	}
@@ -117,7 +136,7 @@ func (s *server) restBalance(x *dialect.Exchange, org, id string) error {
 	if err != nil {
 		return err
 	}
-	b, err := s.balance(ctx, c, account, id)
+	b, err := s.balance(ctx, account, id)
 	if err != nil {
 		return err
 	}
@@ -154,34 +173,38 @@ func (s *server) serving(ctx context.Context) bool {
 
 // refused answers a refusal in REST.
 func (s *server) refused(x *dialect.Exchange, err error) {
-	f, wait := s.fault(x.Context(), x.Operation, err)
-	h := x.Header()
+	r := s.refusal(x.Context(), x.Operation, err)
+	x.Status = codes[faults[r.fault].code].status
+	refusedHeader(x.Header(), r)
+	x.Out = appendRefusal(x.Out[:0], r)
+}
+
+// refusedHeader sets the headers of a refusal in REST.
+func refusedHeader(h http.Header, r *refusal) {
 	h["Content-Type"] = headerJSON
-	if f == unauthenticated {
+	if r.fault == unauthenticated {
 		h["Www-Authenticate"] = headerDenied
 	}
-	if wait > 0 {
-		h.Set("Retry-After", seconds(wait))
+	if r.wait > 0 {
+		h.Set("Retry-After", seconds(r.wait))
 	}
-	x.Status = codes[faults[f].code].status
-	x.Out = appendFault(x.Out[:0], f)
 }
 
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
 
-// fault returns the refusal that an error is, after logging it if it is the
-// server's own.
-func (s *server) fault(ctx context.Context, op *dialect.Operation, err error) (fault, time.Duration) {
-	f, wait := faultOf(err)
+// refusal returns what a caller is told of an error, after logging it if it is
+// the server's own.
+func (s *server) refusal(ctx context.Context, op *dialect.Operation, err error) *refusal {
+	r := refusalOf(err)
 	switch {
-	case f == internal && ctx.Err() == nil && !errors.Is(err, internal):
+	case r.fault == internal && ctx.Err() == nil && !errors.Is(err, internal):
 		s.o.Logger.Error("a request failed", "operation", op.Name(), "error", err)
-	case (f == timedOut || f == internal) && errors.Is(ctx.Err(), context.Canceled):
-		return canceled, 0 // nobody is there to read more
+	case (r.fault == timedOut || r.fault == internal) && errors.Is(ctx.Err(), context.Canceled):
+		return refuse(canceled) // nobody is there to read more
 	}
-	return f, wait
+	return r
 }
 
 // authenticate returns the credential of a request: a client id and secret by
@@ -229,24 +252,46 @@ func (s *server) mayRead(ctx context.Context, c *auth.Credential, a *ledger.Acco
 	return c.May(auth.Read) == nil && s.auth.Opens(ctx, c, a)
 }
 
-// balance returns what the account has that a billing id names: the one whose id
-// it is if the credential opens that, else the one that was brought along under
-// it. So nobody takes an id from who brought it by opening an account with it.
-func (s *server) balance(ctx context.Context, c *auth.Credential, account ledger.AccountID, id string) (ledger.Balance, error) {
+// balance returns what the account has that a billing id names: its own, or one
+// that was brought along.
+func (s *server) balance(ctx context.Context, account ledger.AccountID, id string) (ledger.Balance, error) {
 	b, err := s.ledger.Balance(ctx, account)
-	if err == nil && !s.auth.Opens(ctx, c, b.Account) || ledger.CodeOf(err) == ledger.NotFound {
-		e, missing := s.auth.Resolve(ctx, auth.Frontier, id)
-		switch {
-		case missing == nil && !e.Account.IsZero(): // not an organization's
-			b, err = s.ledger.Balance(ctx, e.Account)
-		case missing != nil && ledger.CodeOf(missing) != ledger.NotFound:
-			err = missing
+	if err != nil && ledger.CodeOf(err) == ledger.NotFound {
+		if account, err = s.resolve(ctx, id); err == nil {
+			b, err = s.ledger.Balance(ctx, account)
 		}
 	}
 	if err == nil && b.Account.Mode != ledger.Own {
 		err = unknownAccount
 	}
 	return b, err
+}
+
+// account returns the account that a billing id names.
+func (s *server) account(ctx context.Context, id string) (*ledger.Account, error) {
+	account, ok := parseUUID(id)
+	if !ok {
+		return nil, unknownAccount
+	}
+	a, err := s.ledger.Account(ctx, account)
+	if err != nil && ledger.CodeOf(err) == ledger.NotFound {
+		if account, err = s.resolve(ctx, id); err == nil {
+			a, err = s.ledger.Account(ctx, account)
+		}
+	}
+	if err == nil && a.Mode != ledger.Own {
+		err = unknownAccount
+	}
+	return a, err
+}
+
+// resolve returns the account that an id means which was brought along.
+func (s *server) resolve(ctx context.Context, id string) (ledger.AccountID, error) {
+	e, err := s.auth.Resolve(ctx, auth.Frontier, id)
+	if err == nil && e.Account.IsZero() {
+		err = unknownAccount // it is an organization's
+	}
+	return e.Account, err
 }
 
 // isOrg reports whether an organization id, its UUID or one that was brought
@@ -260,7 +305,7 @@ func (s *server) isOrg(ctx context.Context, org string, tenant ledger.TenantID) 
 		}
 		known, _ = s.orgs.LoadOrStore(tenant, t.ID)
 	}
-	if id, ok := uuid(org); ok && id == known.(ledger.AccountID) {
+	if id, ok := parseUUID(org); ok && id == known.(ledger.AccountID) {
 		return true, nil
 	}
 	e, err := s.auth.Resolve(ctx, auth.Frontier, org)

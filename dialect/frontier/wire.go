@@ -7,20 +7,42 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"github.com/google/uuid"
 
 	"saldo/auth"
 	"saldo/dialect"
 	"saldo/ledger"
+	"saldo/money"
 )
 
 const (
 	service         = "raystack.frontier.v1beta1.FrontierService"
+	adminService    = "raystack.frontier.v1beta1.AdminService"
 	balanceCall     = "/" + service + "/GetBillingBalance"
 	organizations   = "/v1beta1/organizations/"
 	pingPath        = "/ping"
 	currency        = "VC" // of every balance of every release
 	contentTypeJSON = "application/json"
+
+	debit, credit = "debit", "credit" // the types of transactions
+
+	systemSource = "system"        // of a transaction that says no other
+	revertSource = "system.revert" // a dot and the source of what was reverted follow
 )
+
+// revertSpace is the namespace of the UUIDs of reverts, as billing/credit of
+// Frontier has it.
+var revertSpace = uuid.MustParse("967416d0-716e-4308-b58f-2468ac14f20a")
+
+// revertID returns the id of the first revert of a usage.
+func revertID(usage, account string) string {
+	return uuid.NewSHA1(revertSpace, []byte(usage+":"+account)).String()
+}
+
+// Prefixes returns how the paths begin that are this dialect's.
+func Prefixes() []string {
+	return []string{"/v1beta1/", pingPath, "/raystack.frontier.v1beta1.", "/grpc.health.v1.Health/", "/grpc.reflection."}
+}
 
 // A code is what refusals of one sort have in common: the status of the reply in
 // both eras (grpc-gateway and connect-go agree), and what that means to a reader.
@@ -58,16 +80,28 @@ const (
 	forbidden
 	otherOrg
 	notUUID
-	noID
+	badRequest
 	unknownAccount
+	unknownOrg
+	unknownProject
+	unknownUser
+	unknownSecret
+	unknownUsage
 	unknownPath
 	wrongMethod
+	noProvider
 	notServing
 	canceled
 	tooLarge
+	tooLong
+	tooLongList
 	insufficient
+	hasLess
 	applied
 	overReverted
+	revertedRevert
+	noFeature
+	orgExists
 	frozen
 	closed
 	notEmpty
@@ -86,7 +120,6 @@ const (
 
 // faults is the catalogue of refusals. The server takes the row that it names,
 // or the row of the ledger's code; the client finds what one means by its code.
-// Texts of REST hold nothing that JSON escapes.
 var faults = [...]struct {
 	code   connect.Code
 	ledger ledger.Code // 0: the server names it
@@ -97,20 +130,34 @@ var faults = [...]struct {
 	throttled:       {connect.CodeResourceExhausted, 0, "too many failed attempts", "too many failed attempts"},
 	forbidden:       {connect.CodePermissionDenied, ledger.Denied, "not authorized", "not authorized"},
 	otherOrg:        {connect.CodePermissionDenied, 0, "invalid arguments", "not authorized"},
-	notUUID: {connect.CodeInvalidArgument, ledger.Invalid,
+	notUUID: {connect.CodeInvalidArgument, 0,
 		"invalid GetBillingBalanceRequest.Id: value must be a valid UUID | caused by: invalid uuid format",
 		"value must be a valid UUID"},
-	noID:           {connect.CodeInvalidArgument, 0, "Not Found", "value is empty, which is not a valid UUID"},
+	badRequest:     {connect.CodeInvalidArgument, ledger.Invalid, "invalid syntax in body", "invalid syntax in body"},
 	unknownAccount: {connect.CodeNotFound, ledger.NotFound, "customer doesn't exist", "not found"},
+	unknownOrg:     {connect.CodeNotFound, 0, "org doesn't exist", "not found"},
+	unknownProject: {connect.CodeNotFound, 0, "project doesn't exist", "not found"},
+	unknownUser:    {connect.CodeNotFound, 0, "service user doesn't exist", "service user doesn't exist"},
+	unknownSecret:  {connect.CodeNotFound, 0, "service user credential doesn't exist", "service user credential doesn't exist"},
+	unknownUsage:   {connect.CodeInvalidArgument, 0, "creditService.GetByID: transaction not found", "creditService.GetByID: transaction not found"},
 	unknownPath:    {connect.CodeNotFound, 0, "Not Found", "not found"},
 	wrongMethod:    {connect.CodeUnimplemented, 0, "Method Not Allowed", "this call is not served"},
-	notServing:     {connect.CodeUnavailable, 0, "status:NOT_SERVING", "not serving"},
-	canceled:       {connect.CodeCanceled, 0, "context canceled", "context canceled"},
-	tooLarge:       {connect.CodeOutOfRange, ledger.Overflow, "the balance does not fit into 64 bits", "the balance does not fit into 64 bits"},
+	noProvider: {connect.CodeUnimplemented, 0, "this needs a payment provider, and this server has none",
+		"this needs a payment provider, and this server has none"},
+	notServing: {connect.CodeUnavailable, 0, "status:NOT_SERVING", "not serving"},
+	canceled:   {connect.CodeCanceled, 0, "context canceled", "context canceled"},
+	tooLarge:   {connect.CodeOutOfRange, ledger.Overflow, "the balance does not fit into 64 bits", "the balance does not fit into 64 bits"},
+	tooLong:    {connect.CodeResourceExhausted, 0, "a request is limited to 1048576 bytes", "a request is limited to 1048576 bytes"},
+	tooLongList: {connect.CodeResourceExhausted, 0, "the list is too long for one message",
+		"the list is too long for one message: ask for part of it, or by Connect"},
 	insufficient:   {connect.CodeInvalidArgument, ledger.Insufficient, "failed to deduct usage: insufficient credits", "insufficient credits"},
+	hasLess:        {connect.CodeFailedPrecondition, 0, "the account has less than has to stay", "the account has less than has to stay"},
 	applied:        {connect.CodeAlreadyExists, ledger.IDTaken, "credits already applied", "credits already applied"},
 	overReverted:   {connect.CodeInvalidArgument, ledger.OverRefund, "revert amount is greater than the usage amount", "revert amount is greater than the usage amount"},
-	frozen:         {connect.CodeFailedPrecondition, ledger.Frozen, "the account is frozen", "the account is frozen"},
+	revertedRevert: {connect.CodeAlreadyExists, 0, "a reverted usage cannot be reverted again", "a reverted usage cannot be reverted again"},
+	noFeature:      {connect.CodeInvalidArgument, 0, "unsupported usage type: only credit is", "unsupported usage type: only credit is"},
+	orgExists:      {connect.CodeAlreadyExists, 0, "already exist", "already exist"},
+	frozen:         {connect.CodeFailedPrecondition, ledger.Frozen, "billing customer is disabled", "billing customer is disabled"},
 	closed:         {connect.CodeFailedPrecondition, ledger.Closed, "the account is closed", "the account is closed"},
 	notEmpty:       {connect.CodeFailedPrecondition, ledger.NotEmpty, "the account is not empty", "the account is not empty"},
 	holdClosed:     {connect.CodeFailedPrecondition, ledger.HoldClosed, "the hold has ended", "the hold has ended"},
@@ -128,29 +175,46 @@ var faults = [...]struct {
 
 func (f fault) Error() string { return "frontier: " + faults[f].rest }
 
-// faultOf returns the row of an error, and how long to wait where it says so.
-func faultOf(err error) (fault, time.Duration) {
+// A refusal is what a caller is told.
+type refusal struct {
+	fault
+	rest, rpc string        // the messages, where they are not those of the fault
+	field     *violation    // of the request, if that is what is wrong
+	wait      time.Duration // 0: nothing is said
+}
+
+func (r *refusal) Error() string { return "frontier: " + r.rest }
+
+// refusalOf returns what an error is to a caller.
+func refusalOf(err error) *refusal {
+	var r *refusal
 	var f fault
 	var wait auth.ErrThrottled
 	var scope auth.ErrForbidden
 	switch {
+	case errors.As(err, &r):
+		return r
 	case errors.As(err, &f):
-		return f, 0
+		return refuse(f)
 	case errors.As(err, &wait):
-		return throttled, wait.RetryAfter
+		r = refuse(throttled)
+		r.wait = wait.RetryAfter
+		return r
 	case errors.Is(err, auth.ErrUnauthorized):
-		return unauthenticated, 0
+		return refuse(unauthenticated)
 	case errors.As(err, &scope):
-		return forbidden, 0
+		return refuse(forbidden)
 	}
 	code := ledger.CodeOf(err)
 	for f := range faults {
 		if faults[f].ledger == code {
-			return fault(f), 0
+			return refuse(fault(f))
 		}
 	}
-	return internal, 0
+	return refuse(internal)
 }
+
+func refuse(f fault) *refusal { return &refusal{fault: f, rest: faults[f].rest, rpc: faults[f].rpc} }
 
 // balancePath takes the path of a balance apart. No part is empty.
 func balancePath(path string) (org, id string, ok bool) {
@@ -161,23 +225,26 @@ func balancePath(path string) (org, id string, ok bool) {
 	return org, id, ok && in && path == "balance" && org != "" && id != ""
 }
 
-// uuid reads a UUID as Frontier does: with its hyphens, in either case.
-func uuid(s string) (ledger.AccountID, bool) {
+// parseUUID reads a UUID as Frontier does: with its hyphens, in either case.
+func parseUUID(s string) (ledger.AccountID, bool) {
 	if len(s) != 36 {
 		return ledger.AccountID{}, false
 	}
 	return ledger.ParseAccountID(s)
 }
 
-// credits returns how many whole credits an account has that are free, rounded
-// toward minus infinity, or the refusal of what an int64 cannot hold.
-func credits(b *ledger.Balance) (int64, error) {
-	whole, ok := b.Available.Rescale(int(b.Unit.Scale), 0)
-	n, fits := whole.Int64()
+// credits returns how many whole credits an account has that are free.
+func credits(b *ledger.Balance) (int64, error) { return wholeCredits(b.Available, b.Unit) }
+
+// wholeCredits returns an amount in whole credits, rounded toward minus infinity,
+// or the refusal of what an int64 cannot hold.
+func wholeCredits(a money.Amount, unit money.Unit) (int64, error) {
+	n, ok := a.Rescale(int(unit.Scale), 0)
+	credits, fits := n.Int64()
 	if !ok || !fits {
 		return 0, tooLarge
 	}
-	return n, nil
+	return credits, nil
 }
 
 // appendBalance appends the body that REST answers a balance with, byte for byte
@@ -207,11 +274,11 @@ func appendTime(dst []byte, t time.Time) []byte {
 	return t.UTC().AppendFormat(dst, layout)
 }
 
-// appendFault appends the body that REST answers a refusal with.
-func appendFault(dst []byte, f fault) []byte {
+// appendRefusal appends the body that REST answers a refusal with.
+func appendRefusal(dst []byte, r *refusal) []byte {
 	dst = append(dst, `{"code":`...)
-	dst = strconv.AppendUint(dst, uint64(faults[f].code), 10)
-	dst = append(dst, `, "message":"`...)
-	dst = append(dst, faults[f].rest...)
-	return append(dst, `", "details":[]}`...)
+	dst = strconv.AppendUint(dst, uint64(faults[r.fault].code), 10)
+	dst = append(dst, `, "message":`...)
+	dst = appendQuoted(dst, r.rest)
+	return append(dst, `, "details":[]}`...)
 }

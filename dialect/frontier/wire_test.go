@@ -62,7 +62,7 @@ func TestRefusals(t *testing.T) {
 		s.serveCalls(op)
 		s.rest = dialect.NewHandler(o, op, func(x *dialect.Exchange) { s.refused(x, c.err) }, nil)
 		s.lost.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_ = s.refuse.Write(w, r, s.refusal(r.Context(), callOf(r.Context()), c.err))
+			_ = s.refuse.Write(w, r, s.refusedCall(r.Context(), callOf(r.Context()), c.err))
 		})
 		for _, path := range []string{"/v1beta1/x", "/raystack.x"} {
 			log.Reset()
@@ -85,8 +85,8 @@ func TestRefusals(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if f, _ := s.fault(ctx, op, c.err); c.status == 500 && f != canceled {
-			t.Errorf("who went away is answered %v", f)
+		if r := s.refusal(ctx, op, c.err); c.status == 500 && r.fault != canceled {
+			t.Errorf("who went away is answered %v", r)
 		}
 	}
 }
@@ -100,7 +100,7 @@ func TestFaults(t *testing.T) {
 		if row.rest == "" || row.rpc == "" || int(row.code) >= len(codes) || codes[row.code].status == 0 {
 			t.Errorf("row %d is %+v", f, row)
 		}
-		if body := appendFault(nil, fault(f)); !json.Valid(body) {
+		if body := appendRefusal(nil, refuse(fault(f))); !json.Valid(body) {
 			t.Errorf("row %d is %s", f, body)
 		}
 	}

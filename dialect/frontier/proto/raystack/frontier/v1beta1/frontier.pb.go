@@ -9,6 +9,8 @@ package frontierv1beta1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -20,6 +22,2184 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+type OrganizationRequestBody struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	Metadata      *structpb.Struct       `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	Avatar        string                 `protobuf:"bytes,4,opt,name=avatar,proto3" json:"avatar,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationRequestBody) Reset() {
+	*x = OrganizationRequestBody{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationRequestBody) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationRequestBody) ProtoMessage() {}
+
+func (x *OrganizationRequestBody) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationRequestBody.ProtoReflect.Descriptor instead.
+func (*OrganizationRequestBody) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *OrganizationRequestBody) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *OrganizationRequestBody) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *OrganizationRequestBody) GetMetadata() *structpb.Struct {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *OrganizationRequestBody) GetAvatar() string {
+	if x != nil {
+		return x.Avatar
+	}
+	return ""
+}
+
+type CreateOrganizationRequest struct {
+	state         protoimpl.MessageState   `protogen:"open.v1"`
+	Body          *OrganizationRequestBody `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateOrganizationRequest) Reset() {
+	*x = CreateOrganizationRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateOrganizationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateOrganizationRequest) ProtoMessage() {}
+
+func (x *CreateOrganizationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateOrganizationRequest.ProtoReflect.Descriptor instead.
+func (*CreateOrganizationRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CreateOrganizationRequest) GetBody() *OrganizationRequestBody {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+type CreateOrganizationResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Organization  *Organization          `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateOrganizationResponse) Reset() {
+	*x = CreateOrganizationResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateOrganizationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateOrganizationResponse) ProtoMessage() {}
+
+func (x *CreateOrganizationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateOrganizationResponse.ProtoReflect.Descriptor instead.
+func (*CreateOrganizationResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CreateOrganizationResponse) GetOrganization() *Organization {
+	if x != nil {
+		return x.Organization
+	}
+	return nil
+}
+
+type GetOrganizationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A UUID, or a name
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOrganizationRequest) Reset() {
+	*x = GetOrganizationRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOrganizationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOrganizationRequest) ProtoMessage() {}
+
+func (x *GetOrganizationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOrganizationRequest.ProtoReflect.Descriptor instead.
+func (*GetOrganizationRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetOrganizationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type GetOrganizationResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Organization  *Organization          `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOrganizationResponse) Reset() {
+	*x = GetOrganizationResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOrganizationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOrganizationResponse) ProtoMessage() {}
+
+func (x *GetOrganizationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOrganizationResponse.ProtoReflect.Descriptor instead.
+func (*GetOrganizationResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetOrganizationResponse) GetOrganization() *Organization {
+	if x != nil {
+		return x.Organization
+	}
+	return nil
+}
+
+type ListOrganizationsRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	UserId string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// enabled or disabled; nothing: both
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// 1,000 if it is not said
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From 1
+	PageNum       int32 `protobuf:"varint,4,opt,name=page_num,json=pageNum,proto3" json:"page_num,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOrganizationsRequest) Reset() {
+	*x = ListOrganizationsRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOrganizationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOrganizationsRequest) ProtoMessage() {}
+
+func (x *ListOrganizationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOrganizationsRequest.ProtoReflect.Descriptor instead.
+func (*ListOrganizationsRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListOrganizationsRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ListOrganizationsRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *ListOrganizationsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListOrganizationsRequest) GetPageNum() int32 {
+	if x != nil {
+		return x.PageNum
+	}
+	return 0
+}
+
+type ListOrganizationsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Organizations []*Organization        `protobuf:"bytes,1,rep,name=organizations,proto3" json:"organizations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOrganizationsResponse) Reset() {
+	*x = ListOrganizationsResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOrganizationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOrganizationsResponse) ProtoMessage() {}
+
+func (x *ListOrganizationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOrganizationsResponse.ProtoReflect.Descriptor instead.
+func (*ListOrganizationsResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListOrganizationsResponse) GetOrganizations() []*Organization {
+	if x != nil {
+		return x.Organizations
+	}
+	return nil
+}
+
+type ServiceUserRequestBody struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Title         string                 `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
+	Metadata      *structpb.Struct       `protobuf:"bytes,2,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServiceUserRequestBody) Reset() {
+	*x = ServiceUserRequestBody{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServiceUserRequestBody) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServiceUserRequestBody) ProtoMessage() {}
+
+func (x *ServiceUserRequestBody) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServiceUserRequestBody.ProtoReflect.Descriptor instead.
+func (*ServiceUserRequestBody) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ServiceUserRequestBody) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *ServiceUserRequestBody) GetMetadata() *structpb.Struct {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+type CreateServiceUserRequest struct {
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	Body          *ServiceUserRequestBody `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
+	OrgId         string                  `protobuf:"bytes,2,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateServiceUserRequest) Reset() {
+	*x = CreateServiceUserRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateServiceUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateServiceUserRequest) ProtoMessage() {}
+
+func (x *CreateServiceUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateServiceUserRequest.ProtoReflect.Descriptor instead.
+func (*CreateServiceUserRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CreateServiceUserRequest) GetBody() *ServiceUserRequestBody {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *CreateServiceUserRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+type CreateServiceUserResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Serviceuser   *ServiceUser           `protobuf:"bytes,1,opt,name=serviceuser,proto3" json:"serviceuser,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateServiceUserResponse) Reset() {
+	*x = CreateServiceUserResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateServiceUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateServiceUserResponse) ProtoMessage() {}
+
+func (x *CreateServiceUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateServiceUserResponse.ProtoReflect.Descriptor instead.
+func (*CreateServiceUserResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CreateServiceUserResponse) GetServiceuser() *ServiceUser {
+	if x != nil {
+		return x.Serviceuser
+	}
+	return nil
+}
+
+type GetServiceUserRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	OrgId         string                 `protobuf:"bytes,2,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetServiceUserRequest) Reset() {
+	*x = GetServiceUserRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetServiceUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetServiceUserRequest) ProtoMessage() {}
+
+func (x *GetServiceUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetServiceUserRequest.ProtoReflect.Descriptor instead.
+func (*GetServiceUserRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetServiceUserRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GetServiceUserRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+type GetServiceUserResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Serviceuser   *ServiceUser           `protobuf:"bytes,1,opt,name=serviceuser,proto3" json:"serviceuser,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetServiceUserResponse) Reset() {
+	*x = GetServiceUserResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetServiceUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetServiceUserResponse) ProtoMessage() {}
+
+func (x *GetServiceUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetServiceUserResponse.ProtoReflect.Descriptor instead.
+func (*GetServiceUserResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GetServiceUserResponse) GetServiceuser() *ServiceUser {
+	if x != nil {
+		return x.Serviceuser
+	}
+	return nil
+}
+
+type ListServiceUsersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OrgId         string                 `protobuf:"bytes,1,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListServiceUsersRequest) Reset() {
+	*x = ListServiceUsersRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListServiceUsersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListServiceUsersRequest) ProtoMessage() {}
+
+func (x *ListServiceUsersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListServiceUsersRequest.ProtoReflect.Descriptor instead.
+func (*ListServiceUsersRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListServiceUsersRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+func (x *ListServiceUsersRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+type ListServiceUsersResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Serviceusers  []*ServiceUser         `protobuf:"bytes,1,rep,name=serviceusers,proto3" json:"serviceusers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListServiceUsersResponse) Reset() {
+	*x = ListServiceUsersResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListServiceUsersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListServiceUsersResponse) ProtoMessage() {}
+
+func (x *ListServiceUsersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListServiceUsersResponse.ProtoReflect.Descriptor instead.
+func (*ListServiceUsersResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListServiceUsersResponse) GetServiceusers() []*ServiceUser {
+	if x != nil {
+		return x.Serviceusers
+	}
+	return nil
+}
+
+type DeleteServiceUserRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	OrgId         string                 `protobuf:"bytes,2,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteServiceUserRequest) Reset() {
+	*x = DeleteServiceUserRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteServiceUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteServiceUserRequest) ProtoMessage() {}
+
+func (x *DeleteServiceUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteServiceUserRequest.ProtoReflect.Descriptor instead.
+func (*DeleteServiceUserRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DeleteServiceUserRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteServiceUserRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+type DeleteServiceUserResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteServiceUserResponse) Reset() {
+	*x = DeleteServiceUserResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteServiceUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteServiceUserResponse) ProtoMessage() {}
+
+func (x *DeleteServiceUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteServiceUserResponse.ProtoReflect.Descriptor instead.
+func (*DeleteServiceUserResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{15}
+}
+
+type CreateServiceUserCredentialRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The service user
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Title         string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	OrgId         string `protobuf:"bytes,3,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateServiceUserCredentialRequest) Reset() {
+	*x = CreateServiceUserCredentialRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateServiceUserCredentialRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateServiceUserCredentialRequest) ProtoMessage() {}
+
+func (x *CreateServiceUserCredentialRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateServiceUserCredentialRequest.ProtoReflect.Descriptor instead.
+func (*CreateServiceUserCredentialRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CreateServiceUserCredentialRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CreateServiceUserCredentialRequest) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *CreateServiceUserCredentialRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+type CreateServiceUserCredentialResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Secret        *SecretCredential      `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateServiceUserCredentialResponse) Reset() {
+	*x = CreateServiceUserCredentialResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateServiceUserCredentialResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateServiceUserCredentialResponse) ProtoMessage() {}
+
+func (x *CreateServiceUserCredentialResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateServiceUserCredentialResponse.ProtoReflect.Descriptor instead.
+func (*CreateServiceUserCredentialResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CreateServiceUserCredentialResponse) GetSecret() *SecretCredential {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+type ListServiceUserCredentialsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	OrgId         string                 `protobuf:"bytes,2,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListServiceUserCredentialsRequest) Reset() {
+	*x = ListServiceUserCredentialsRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListServiceUserCredentialsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListServiceUserCredentialsRequest) ProtoMessage() {}
+
+func (x *ListServiceUserCredentialsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListServiceUserCredentialsRequest.ProtoReflect.Descriptor instead.
+func (*ListServiceUserCredentialsRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListServiceUserCredentialsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListServiceUserCredentialsRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+type ListServiceUserCredentialsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Secrets       []*SecretCredential    `protobuf:"bytes,1,rep,name=secrets,proto3" json:"secrets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListServiceUserCredentialsResponse) Reset() {
+	*x = ListServiceUserCredentialsResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListServiceUserCredentialsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListServiceUserCredentialsResponse) ProtoMessage() {}
+
+func (x *ListServiceUserCredentialsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListServiceUserCredentialsResponse.ProtoReflect.Descriptor instead.
+func (*ListServiceUserCredentialsResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListServiceUserCredentialsResponse) GetSecrets() []*SecretCredential {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+type DeleteServiceUserCredentialRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	SecretId      string                 `protobuf:"bytes,2,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
+	OrgId         string                 `protobuf:"bytes,3,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteServiceUserCredentialRequest) Reset() {
+	*x = DeleteServiceUserCredentialRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteServiceUserCredentialRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteServiceUserCredentialRequest) ProtoMessage() {}
+
+func (x *DeleteServiceUserCredentialRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteServiceUserCredentialRequest.ProtoReflect.Descriptor instead.
+func (*DeleteServiceUserCredentialRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DeleteServiceUserCredentialRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteServiceUserCredentialRequest) GetSecretId() string {
+	if x != nil {
+		return x.SecretId
+	}
+	return ""
+}
+
+func (x *DeleteServiceUserCredentialRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+type DeleteServiceUserCredentialResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteServiceUserCredentialResponse) Reset() {
+	*x = DeleteServiceUserCredentialResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteServiceUserCredentialResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteServiceUserCredentialResponse) ProtoMessage() {}
+
+func (x *DeleteServiceUserCredentialResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteServiceUserCredentialResponse.ProtoReflect.Descriptor instead.
+func (*DeleteServiceUserCredentialResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{21}
+}
+
+type CreateServiceUserTokenRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	OrgId         string                 `protobuf:"bytes,3,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateServiceUserTokenRequest) Reset() {
+	*x = CreateServiceUserTokenRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateServiceUserTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateServiceUserTokenRequest) ProtoMessage() {}
+
+func (x *CreateServiceUserTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateServiceUserTokenRequest.ProtoReflect.Descriptor instead.
+func (*CreateServiceUserTokenRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CreateServiceUserTokenRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CreateServiceUserTokenRequest) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *CreateServiceUserTokenRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+type CreateServiceUserTokenResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Token         *ServiceUserToken      `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateServiceUserTokenResponse) Reset() {
+	*x = CreateServiceUserTokenResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateServiceUserTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateServiceUserTokenResponse) ProtoMessage() {}
+
+func (x *CreateServiceUserTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateServiceUserTokenResponse.ProtoReflect.Descriptor instead.
+func (*CreateServiceUserTokenResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *CreateServiceUserTokenResponse) GetToken() *ServiceUserToken {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+type ListServiceUserTokensRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	OrgId         string                 `protobuf:"bytes,2,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListServiceUserTokensRequest) Reset() {
+	*x = ListServiceUserTokensRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListServiceUserTokensRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListServiceUserTokensRequest) ProtoMessage() {}
+
+func (x *ListServiceUserTokensRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListServiceUserTokensRequest.ProtoReflect.Descriptor instead.
+func (*ListServiceUserTokensRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListServiceUserTokensRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListServiceUserTokensRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+type ListServiceUserTokensResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tokens        []*ServiceUserToken    `protobuf:"bytes,1,rep,name=tokens,proto3" json:"tokens,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListServiceUserTokensResponse) Reset() {
+	*x = ListServiceUserTokensResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListServiceUserTokensResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListServiceUserTokensResponse) ProtoMessage() {}
+
+func (x *ListServiceUserTokensResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListServiceUserTokensResponse.ProtoReflect.Descriptor instead.
+func (*ListServiceUserTokensResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListServiceUserTokensResponse) GetTokens() []*ServiceUserToken {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+type DeleteServiceUserTokenRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	TokenId       string                 `protobuf:"bytes,2,opt,name=token_id,json=tokenId,proto3" json:"token_id,omitempty"`
+	OrgId         string                 `protobuf:"bytes,3,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteServiceUserTokenRequest) Reset() {
+	*x = DeleteServiceUserTokenRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteServiceUserTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteServiceUserTokenRequest) ProtoMessage() {}
+
+func (x *DeleteServiceUserTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteServiceUserTokenRequest.ProtoReflect.Descriptor instead.
+func (*DeleteServiceUserTokenRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *DeleteServiceUserTokenRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteServiceUserTokenRequest) GetTokenId() string {
+	if x != nil {
+		return x.TokenId
+	}
+	return ""
+}
+
+func (x *DeleteServiceUserTokenRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+type DeleteServiceUserTokenResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteServiceUserTokenResponse) Reset() {
+	*x = DeleteServiceUserTokenResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteServiceUserTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteServiceUserTokenResponse) ProtoMessage() {}
+
+func (x *DeleteServiceUserTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteServiceUserTokenResponse.ProtoReflect.Descriptor instead.
+func (*DeleteServiceUserTokenResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{27}
+}
+
+type BillingAccountRequestBody struct {
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	Name          string                  `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Email         string                  `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	Phone         string                  `protobuf:"bytes,3,opt,name=phone,proto3" json:"phone,omitempty"`
+	Address       *BillingAccount_Address `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	Currency      string                  `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
+	TaxData       []*BillingAccount_Tax   `protobuf:"bytes,6,rep,name=tax_data,json=taxData,proto3" json:"tax_data,omitempty"`
+	Metadata      *structpb.Struct        `protobuf:"bytes,10,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BillingAccountRequestBody) Reset() {
+	*x = BillingAccountRequestBody{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BillingAccountRequestBody) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BillingAccountRequestBody) ProtoMessage() {}
+
+func (x *BillingAccountRequestBody) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BillingAccountRequestBody.ProtoReflect.Descriptor instead.
+func (*BillingAccountRequestBody) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *BillingAccountRequestBody) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *BillingAccountRequestBody) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *BillingAccountRequestBody) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *BillingAccountRequestBody) GetAddress() *BillingAccount_Address {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+func (x *BillingAccountRequestBody) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *BillingAccountRequestBody) GetTaxData() []*BillingAccount_Tax {
+	if x != nil {
+		return x.TaxData
+	}
+	return nil
+}
+
+func (x *BillingAccountRequestBody) GetMetadata() *structpb.Struct {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+type CreateBillingAccountRequest struct {
+	state protoimpl.MessageState     `protogen:"open.v1"`
+	OrgId string                     `protobuf:"bytes,1,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	Body  *BillingAccountRequestBody `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	// Has to be true: there is no payment provider
+	Offline       bool `protobuf:"varint,3,opt,name=offline,proto3" json:"offline,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateBillingAccountRequest) Reset() {
+	*x = CreateBillingAccountRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateBillingAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateBillingAccountRequest) ProtoMessage() {}
+
+func (x *CreateBillingAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateBillingAccountRequest.ProtoReflect.Descriptor instead.
+func (*CreateBillingAccountRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *CreateBillingAccountRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+func (x *CreateBillingAccountRequest) GetBody() *BillingAccountRequestBody {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *CreateBillingAccountRequest) GetOffline() bool {
+	if x != nil {
+		return x.Offline
+	}
+	return false
+}
+
+type CreateBillingAccountResponse struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	BillingAccount *BillingAccount        `protobuf:"bytes,1,opt,name=billing_account,json=billingAccount,proto3" json:"billing_account,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CreateBillingAccountResponse) Reset() {
+	*x = CreateBillingAccountResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateBillingAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateBillingAccountResponse) ProtoMessage() {}
+
+func (x *CreateBillingAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateBillingAccountResponse.ProtoReflect.Descriptor instead.
+func (*CreateBillingAccountResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *CreateBillingAccountResponse) GetBillingAccount() *BillingAccount {
+	if x != nil {
+		return x.BillingAccount
+	}
+	return nil
+}
+
+type GetBillingAccountRequest struct {
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	Id                 string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	OrgId              string                 `protobuf:"bytes,2,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	WithPaymentMethods bool                   `protobuf:"varint,3,opt,name=with_payment_methods,json=withPaymentMethods,proto3" json:"with_payment_methods,omitempty"`
+	WithBillingDetails bool                   `protobuf:"varint,4,opt,name=with_billing_details,json=withBillingDetails,proto3" json:"with_billing_details,omitempty"`
+	Expand             []string               `protobuf:"bytes,101,rep,name=expand,proto3" json:"expand,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *GetBillingAccountRequest) Reset() {
+	*x = GetBillingAccountRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBillingAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBillingAccountRequest) ProtoMessage() {}
+
+func (x *GetBillingAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBillingAccountRequest.ProtoReflect.Descriptor instead.
+func (*GetBillingAccountRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *GetBillingAccountRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GetBillingAccountRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+func (x *GetBillingAccountRequest) GetWithPaymentMethods() bool {
+	if x != nil {
+		return x.WithPaymentMethods
+	}
+	return false
+}
+
+func (x *GetBillingAccountRequest) GetWithBillingDetails() bool {
+	if x != nil {
+		return x.WithBillingDetails
+	}
+	return false
+}
+
+func (x *GetBillingAccountRequest) GetExpand() []string {
+	if x != nil {
+		return x.Expand
+	}
+	return nil
+}
+
+type GetBillingAccountResponse struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	BillingAccount *BillingAccount        `protobuf:"bytes,1,opt,name=billing_account,json=billingAccount,proto3" json:"billing_account,omitempty"`
+	PaymentMethods []*PaymentMethod       `protobuf:"bytes,2,rep,name=payment_methods,json=paymentMethods,proto3" json:"payment_methods,omitempty"`
+	BillingDetails *BillingAccountDetails `protobuf:"bytes,3,opt,name=billing_details,json=billingDetails,proto3" json:"billing_details,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GetBillingAccountResponse) Reset() {
+	*x = GetBillingAccountResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBillingAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBillingAccountResponse) ProtoMessage() {}
+
+func (x *GetBillingAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBillingAccountResponse.ProtoReflect.Descriptor instead.
+func (*GetBillingAccountResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *GetBillingAccountResponse) GetBillingAccount() *BillingAccount {
+	if x != nil {
+		return x.BillingAccount
+	}
+	return nil
+}
+
+func (x *GetBillingAccountResponse) GetPaymentMethods() []*PaymentMethod {
+	if x != nil {
+		return x.PaymentMethods
+	}
+	return nil
+}
+
+func (x *GetBillingAccountResponse) GetBillingDetails() *BillingAccountDetails {
+	if x != nil {
+		return x.BillingDetails
+	}
+	return nil
+}
+
+type UpdateBillingAccountRequest struct {
+	state         protoimpl.MessageState     `protogen:"open.v1"`
+	Id            string                     `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	OrgId         string                     `protobuf:"bytes,2,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	Body          *BillingAccountRequestBody `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateBillingAccountRequest) Reset() {
+	*x = UpdateBillingAccountRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateBillingAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateBillingAccountRequest) ProtoMessage() {}
+
+func (x *UpdateBillingAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateBillingAccountRequest.ProtoReflect.Descriptor instead.
+func (*UpdateBillingAccountRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *UpdateBillingAccountRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateBillingAccountRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+func (x *UpdateBillingAccountRequest) GetBody() *BillingAccountRequestBody {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+type UpdateBillingAccountResponse struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	BillingAccount *BillingAccount        `protobuf:"bytes,1,opt,name=billing_account,json=billingAccount,proto3" json:"billing_account,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *UpdateBillingAccountResponse) Reset() {
+	*x = UpdateBillingAccountResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateBillingAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateBillingAccountResponse) ProtoMessage() {}
+
+func (x *UpdateBillingAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateBillingAccountResponse.ProtoReflect.Descriptor instead.
+func (*UpdateBillingAccountResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *UpdateBillingAccountResponse) GetBillingAccount() *BillingAccount {
+	if x != nil {
+		return x.BillingAccount
+	}
+	return nil
+}
+
+type ListBillingAccountsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OrgId         string                 `protobuf:"bytes,1,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	Expand        []string               `protobuf:"bytes,101,rep,name=expand,proto3" json:"expand,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBillingAccountsRequest) Reset() {
+	*x = ListBillingAccountsRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBillingAccountsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBillingAccountsRequest) ProtoMessage() {}
+
+func (x *ListBillingAccountsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBillingAccountsRequest.ProtoReflect.Descriptor instead.
+func (*ListBillingAccountsRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ListBillingAccountsRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+func (x *ListBillingAccountsRequest) GetExpand() []string {
+	if x != nil {
+		return x.Expand
+	}
+	return nil
+}
+
+type ListBillingAccountsResponse struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	BillingAccounts []*BillingAccount      `protobuf:"bytes,1,rep,name=billing_accounts,json=billingAccounts,proto3" json:"billing_accounts,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ListBillingAccountsResponse) Reset() {
+	*x = ListBillingAccountsResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBillingAccountsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBillingAccountsResponse) ProtoMessage() {}
+
+func (x *ListBillingAccountsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBillingAccountsResponse.ProtoReflect.Descriptor instead.
+func (*ListBillingAccountsResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ListBillingAccountsResponse) GetBillingAccounts() []*BillingAccount {
+	if x != nil {
+		return x.BillingAccounts
+	}
+	return nil
+}
+
+type DeleteBillingAccountRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	OrgId         string                 `protobuf:"bytes,2,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteBillingAccountRequest) Reset() {
+	*x = DeleteBillingAccountRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteBillingAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteBillingAccountRequest) ProtoMessage() {}
+
+func (x *DeleteBillingAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteBillingAccountRequest.ProtoReflect.Descriptor instead.
+func (*DeleteBillingAccountRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *DeleteBillingAccountRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteBillingAccountRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+type DeleteBillingAccountResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteBillingAccountResponse) Reset() {
+	*x = DeleteBillingAccountResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteBillingAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteBillingAccountResponse) ProtoMessage() {}
+
+func (x *DeleteBillingAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteBillingAccountResponse.ProtoReflect.Descriptor instead.
+func (*DeleteBillingAccountResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{38}
+}
+
+type EnableBillingAccountRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	OrgId         string                 `protobuf:"bytes,2,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnableBillingAccountRequest) Reset() {
+	*x = EnableBillingAccountRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnableBillingAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnableBillingAccountRequest) ProtoMessage() {}
+
+func (x *EnableBillingAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnableBillingAccountRequest.ProtoReflect.Descriptor instead.
+func (*EnableBillingAccountRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *EnableBillingAccountRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *EnableBillingAccountRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+type EnableBillingAccountResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnableBillingAccountResponse) Reset() {
+	*x = EnableBillingAccountResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnableBillingAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnableBillingAccountResponse) ProtoMessage() {}
+
+func (x *EnableBillingAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnableBillingAccountResponse.ProtoReflect.Descriptor instead.
+func (*EnableBillingAccountResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{40}
+}
+
+type DisableBillingAccountRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	OrgId         string                 `protobuf:"bytes,2,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisableBillingAccountRequest) Reset() {
+	*x = DisableBillingAccountRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisableBillingAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisableBillingAccountRequest) ProtoMessage() {}
+
+func (x *DisableBillingAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisableBillingAccountRequest.ProtoReflect.Descriptor instead.
+func (*DisableBillingAccountRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *DisableBillingAccountRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DisableBillingAccountRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+type DisableBillingAccountResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisableBillingAccountResponse) Reset() {
+	*x = DisableBillingAccountResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisableBillingAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisableBillingAccountResponse) ProtoMessage() {}
+
+func (x *DisableBillingAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisableBillingAccountResponse.ProtoReflect.Descriptor instead.
+func (*DisableBillingAccountResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{42}
+}
 
 type GetBillingBalanceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -35,7 +2215,7 @@ type GetBillingBalanceRequest struct {
 
 func (x *GetBillingBalanceRequest) Reset() {
 	*x = GetBillingBalanceRequest{}
-	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[0]
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -47,7 +2227,7 @@ func (x *GetBillingBalanceRequest) String() string {
 func (*GetBillingBalanceRequest) ProtoMessage() {}
 
 func (x *GetBillingBalanceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[0]
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -60,7 +2240,7 @@ func (x *GetBillingBalanceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBillingBalanceRequest.ProtoReflect.Descriptor instead.
 func (*GetBillingBalanceRequest) Descriptor() ([]byte, []int) {
-	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{0}
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetBillingBalanceRequest) GetId() string {
@@ -88,7 +2268,7 @@ type GetBillingBalanceResponse struct {
 
 func (x *GetBillingBalanceResponse) Reset() {
 	*x = GetBillingBalanceResponse{}
-	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[1]
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -100,7 +2280,7 @@ func (x *GetBillingBalanceResponse) String() string {
 func (*GetBillingBalanceResponse) ProtoMessage() {}
 
 func (x *GetBillingBalanceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[1]
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -113,7 +2293,7 @@ func (x *GetBillingBalanceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBillingBalanceResponse.ProtoReflect.Descriptor instead.
 func (*GetBillingBalanceResponse) Descriptor() ([]byte, []int) {
-	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{1}
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetBillingBalanceResponse) GetBalance() *BillingAccount_Balance {
@@ -123,18 +2303,629 @@ func (x *GetBillingBalanceResponse) GetBalance() *BillingAccount_Balance {
 	return nil
 }
 
+type CreateBillingUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	OrgId string                 `protobuf:"bytes,1,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	// Without it the organization's oldest account is meant
+	BillingId string `protobuf:"bytes,2,opt,name=billing_id,json=billingId,proto3" json:"billing_id,omitempty"`
+	// There are no projects here
+	ProjectId string `protobuf:"bytes,4,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
+	// All or none
+	Usages        []*Usage `protobuf:"bytes,3,rep,name=usages,proto3" json:"usages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateBillingUsageRequest) Reset() {
+	*x = CreateBillingUsageRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateBillingUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateBillingUsageRequest) ProtoMessage() {}
+
+func (x *CreateBillingUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateBillingUsageRequest.ProtoReflect.Descriptor instead.
+func (*CreateBillingUsageRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *CreateBillingUsageRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+func (x *CreateBillingUsageRequest) GetBillingId() string {
+	if x != nil {
+		return x.BillingId
+	}
+	return ""
+}
+
+func (x *CreateBillingUsageRequest) GetProjectId() string {
+	if x != nil {
+		return x.ProjectId
+	}
+	return ""
+}
+
+func (x *CreateBillingUsageRequest) GetUsages() []*Usage {
+	if x != nil {
+		return x.Usages
+	}
+	return nil
+}
+
+type CreateBillingUsageResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateBillingUsageResponse) Reset() {
+	*x = CreateBillingUsageResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateBillingUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateBillingUsageResponse) ProtoMessage() {}
+
+func (x *CreateBillingUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateBillingUsageResponse.ProtoReflect.Descriptor instead.
+func (*CreateBillingUsageResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{46}
+}
+
+type ListBillingTransactionsRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	OrgId     string                 `protobuf:"bytes,1,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	BillingId string                 `protobuf:"bytes,2,opt,name=billing_id,json=billingId,proto3" json:"billing_id,omitempty"`
+	// Deprecated: Marked as deprecated in raystack/frontier/v1beta1/frontier.proto.
+	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// From when on
+	StartRange *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_range,json=startRange,proto3" json:"start_range,omitempty"`
+	// Until when, itself included
+	EndRange *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_range,json=endRange,proto3" json:"end_range,omitempty"`
+	// customer
+	Expand        []string `protobuf:"bytes,101,rep,name=expand,proto3" json:"expand,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBillingTransactionsRequest) Reset() {
+	*x = ListBillingTransactionsRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBillingTransactionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBillingTransactionsRequest) ProtoMessage() {}
+
+func (x *ListBillingTransactionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBillingTransactionsRequest.ProtoReflect.Descriptor instead.
+func (*ListBillingTransactionsRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ListBillingTransactionsRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+func (x *ListBillingTransactionsRequest) GetBillingId() string {
+	if x != nil {
+		return x.BillingId
+	}
+	return ""
+}
+
+// Deprecated: Marked as deprecated in raystack/frontier/v1beta1/frontier.proto.
+func (x *ListBillingTransactionsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ListBillingTransactionsRequest) GetStartRange() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartRange
+	}
+	return nil
+}
+
+func (x *ListBillingTransactionsRequest) GetEndRange() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndRange
+	}
+	return nil
+}
+
+func (x *ListBillingTransactionsRequest) GetExpand() []string {
+	if x != nil {
+		return x.Expand
+	}
+	return nil
+}
+
+type ListBillingTransactionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest first
+	Transactions  []*BillingTransaction `protobuf:"bytes,1,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBillingTransactionsResponse) Reset() {
+	*x = ListBillingTransactionsResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBillingTransactionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBillingTransactionsResponse) ProtoMessage() {}
+
+func (x *ListBillingTransactionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBillingTransactionsResponse.ProtoReflect.Descriptor instead.
+func (*ListBillingTransactionsResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *ListBillingTransactionsResponse) GetTransactions() []*BillingTransaction {
+	if x != nil {
+		return x.Transactions
+	}
+	return nil
+}
+
+type TotalDebitedTransactionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OrgId         string                 `protobuf:"bytes,1,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	BillingId     string                 `protobuf:"bytes,2,opt,name=billing_id,json=billingId,proto3" json:"billing_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TotalDebitedTransactionsRequest) Reset() {
+	*x = TotalDebitedTransactionsRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TotalDebitedTransactionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TotalDebitedTransactionsRequest) ProtoMessage() {}
+
+func (x *TotalDebitedTransactionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TotalDebitedTransactionsRequest.ProtoReflect.Descriptor instead.
+func (*TotalDebitedTransactionsRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *TotalDebitedTransactionsRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+func (x *TotalDebitedTransactionsRequest) GetBillingId() string {
+	if x != nil {
+		return x.BillingId
+	}
+	return ""
+}
+
+type TotalDebitedTransactionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was taken less what was given back
+	Debited       *BillingAccount_Balance `protobuf:"bytes,1,opt,name=debited,proto3" json:"debited,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TotalDebitedTransactionsResponse) Reset() {
+	*x = TotalDebitedTransactionsResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TotalDebitedTransactionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TotalDebitedTransactionsResponse) ProtoMessage() {}
+
+func (x *TotalDebitedTransactionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TotalDebitedTransactionsResponse.ProtoReflect.Descriptor instead.
+func (*TotalDebitedTransactionsResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *TotalDebitedTransactionsResponse) GetDebited() *BillingAccount_Balance {
+	if x != nil {
+		return x.Debited
+	}
+	return nil
+}
+
+type CheckCreditEntitlementRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	OrgId string                 `protobuf:"bytes,1,opt,name=org_id,json=orgId,proto3" json:"org_id,omitempty"`
+	// Above zero
+	Amount        int64 `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckCreditEntitlementRequest) Reset() {
+	*x = CheckCreditEntitlementRequest{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckCreditEntitlementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckCreditEntitlementRequest) ProtoMessage() {}
+
+func (x *CheckCreditEntitlementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckCreditEntitlementRequest.ProtoReflect.Descriptor instead.
+func (*CheckCreditEntitlementRequest) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *CheckCreditEntitlementRequest) GetOrgId() string {
+	if x != nil {
+		return x.OrgId
+	}
+	return ""
+}
+
+func (x *CheckCreditEntitlementRequest) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+type CheckCreditEntitlementResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        bool                   `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckCreditEntitlementResponse) Reset() {
+	*x = CheckCreditEntitlementResponse{}
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckCreditEntitlementResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckCreditEntitlementResponse) ProtoMessage() {}
+
+func (x *CheckCreditEntitlementResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_raystack_frontier_v1beta1_frontier_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckCreditEntitlementResponse.ProtoReflect.Descriptor instead.
+func (*CheckCreditEntitlementResponse) Descriptor() ([]byte, []int) {
+	return file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *CheckCreditEntitlementResponse) GetStatus() bool {
+	if x != nil {
+		return x.Status
+	}
+	return false
+}
+
 var File_raystack_frontier_v1beta1_frontier_proto protoreflect.FileDescriptor
 
 const file_raystack_frontier_v1beta1_frontier_proto_rawDesc = "" +
 	"\n" +
-	"(raystack/frontier/v1beta1/frontier.proto\x12\x19raystack.frontier.v1beta1\x1a&raystack/frontier/v1beta1/models.proto\"E\n" +
+	"(raystack/frontier/v1beta1/frontier.proto\x12\x19raystack.frontier.v1beta1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&raystack/frontier/v1beta1/models.proto\"\x90\x01\n" +
+	"\x17OrganizationRequestBody\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x123\n" +
+	"\bmetadata\x18\x03 \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12\x16\n" +
+	"\x06avatar\x18\x04 \x01(\tR\x06avatar\"c\n" +
+	"\x19CreateOrganizationRequest\x12F\n" +
+	"\x04body\x18\x01 \x01(\v22.raystack.frontier.v1beta1.OrganizationRequestBodyR\x04body\"i\n" +
+	"\x1aCreateOrganizationResponse\x12K\n" +
+	"\forganization\x18\x01 \x01(\v2'.raystack.frontier.v1beta1.OrganizationR\forganization\"(\n" +
+	"\x16GetOrganizationRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"f\n" +
+	"\x17GetOrganizationResponse\x12K\n" +
+	"\forganization\x18\x01 \x01(\v2'.raystack.frontier.v1beta1.OrganizationR\forganization\"\x81\x01\n" +
+	"\x18ListOrganizationsRequest\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x19\n" +
+	"\bpage_num\x18\x04 \x01(\x05R\apageNum\"j\n" +
+	"\x19ListOrganizationsResponse\x12M\n" +
+	"\rorganizations\x18\x01 \x03(\v2'.raystack.frontier.v1beta1.OrganizationR\rorganizations\"c\n" +
+	"\x16ServiceUserRequestBody\x12\x14\n" +
+	"\x05title\x18\x01 \x01(\tR\x05title\x123\n" +
+	"\bmetadata\x18\x02 \x01(\v2\x17.google.protobuf.StructR\bmetadata\"x\n" +
+	"\x18CreateServiceUserRequest\x12E\n" +
+	"\x04body\x18\x01 \x01(\v21.raystack.frontier.v1beta1.ServiceUserRequestBodyR\x04body\x12\x15\n" +
+	"\x06org_id\x18\x02 \x01(\tR\x05orgId\"e\n" +
+	"\x19CreateServiceUserResponse\x12H\n" +
+	"\vserviceuser\x18\x01 \x01(\v2&.raystack.frontier.v1beta1.ServiceUserR\vserviceuser\">\n" +
+	"\x15GetServiceUserRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
+	"\x06org_id\x18\x02 \x01(\tR\x05orgId\"b\n" +
+	"\x16GetServiceUserResponse\x12H\n" +
+	"\vserviceuser\x18\x01 \x01(\v2&.raystack.frontier.v1beta1.ServiceUserR\vserviceuser\"F\n" +
+	"\x17ListServiceUsersRequest\x12\x15\n" +
+	"\x06org_id\x18\x01 \x01(\tR\x05orgId\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\"f\n" +
+	"\x18ListServiceUsersResponse\x12J\n" +
+	"\fserviceusers\x18\x01 \x03(\v2&.raystack.frontier.v1beta1.ServiceUserR\fserviceusers\"A\n" +
+	"\x18DeleteServiceUserRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
+	"\x06org_id\x18\x02 \x01(\tR\x05orgId\"\x1b\n" +
+	"\x19DeleteServiceUserResponse\"a\n" +
+	"\"CreateServiceUserCredentialRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x15\n" +
+	"\x06org_id\x18\x03 \x01(\tR\x05orgId\"j\n" +
+	"#CreateServiceUserCredentialResponse\x12C\n" +
+	"\x06secret\x18\x01 \x01(\v2+.raystack.frontier.v1beta1.SecretCredentialR\x06secret\"J\n" +
+	"!ListServiceUserCredentialsRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
+	"\x06org_id\x18\x02 \x01(\tR\x05orgId\"k\n" +
+	"\"ListServiceUserCredentialsResponse\x12E\n" +
+	"\asecrets\x18\x01 \x03(\v2+.raystack.frontier.v1beta1.SecretCredentialR\asecrets\"h\n" +
+	"\"DeleteServiceUserCredentialRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
+	"\tsecret_id\x18\x02 \x01(\tR\bsecretId\x12\x15\n" +
+	"\x06org_id\x18\x03 \x01(\tR\x05orgId\"%\n" +
+	"#DeleteServiceUserCredentialResponse\"\\\n" +
+	"\x1dCreateServiceUserTokenRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x15\n" +
+	"\x06org_id\x18\x03 \x01(\tR\x05orgId\"c\n" +
+	"\x1eCreateServiceUserTokenResponse\x12A\n" +
+	"\x05token\x18\x01 \x01(\v2+.raystack.frontier.v1beta1.ServiceUserTokenR\x05token\"E\n" +
+	"\x1cListServiceUserTokensRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
+	"\x06org_id\x18\x02 \x01(\tR\x05orgId\"d\n" +
+	"\x1dListServiceUserTokensResponse\x12C\n" +
+	"\x06tokens\x18\x01 \x03(\v2+.raystack.frontier.v1beta1.ServiceUserTokenR\x06tokens\"a\n" +
+	"\x1dDeleteServiceUserTokenRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
+	"\btoken_id\x18\x02 \x01(\tR\atokenId\x12\x15\n" +
+	"\x06org_id\x18\x03 \x01(\tR\x05orgId\" \n" +
+	"\x1eDeleteServiceUserTokenResponse\"\xc3\x02\n" +
+	"\x19BillingAccountRequestBody\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05email\x18\x02 \x01(\tR\x05email\x12\x14\n" +
+	"\x05phone\x18\x03 \x01(\tR\x05phone\x12K\n" +
+	"\aaddress\x18\x04 \x01(\v21.raystack.frontier.v1beta1.BillingAccount.AddressR\aaddress\x12\x1a\n" +
+	"\bcurrency\x18\x05 \x01(\tR\bcurrency\x12H\n" +
+	"\btax_data\x18\x06 \x03(\v2-.raystack.frontier.v1beta1.BillingAccount.TaxR\ataxData\x123\n" +
+	"\bmetadata\x18\n" +
+	" \x01(\v2\x17.google.protobuf.StructR\bmetadata\"\x98\x01\n" +
+	"\x1bCreateBillingAccountRequest\x12\x15\n" +
+	"\x06org_id\x18\x01 \x01(\tR\x05orgId\x12H\n" +
+	"\x04body\x18\x02 \x01(\v24.raystack.frontier.v1beta1.BillingAccountRequestBodyR\x04body\x12\x18\n" +
+	"\aoffline\x18\x03 \x01(\bR\aoffline\"r\n" +
+	"\x1cCreateBillingAccountResponse\x12R\n" +
+	"\x0fbilling_account\x18\x01 \x01(\v2).raystack.frontier.v1beta1.BillingAccountR\x0ebillingAccount\"\xbd\x01\n" +
+	"\x18GetBillingAccountRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
+	"\x06org_id\x18\x02 \x01(\tR\x05orgId\x120\n" +
+	"\x14with_payment_methods\x18\x03 \x01(\bR\x12withPaymentMethods\x120\n" +
+	"\x14with_billing_details\x18\x04 \x01(\bR\x12withBillingDetails\x12\x16\n" +
+	"\x06expand\x18e \x03(\tR\x06expand\"\x9d\x02\n" +
+	"\x19GetBillingAccountResponse\x12R\n" +
+	"\x0fbilling_account\x18\x01 \x01(\v2).raystack.frontier.v1beta1.BillingAccountR\x0ebillingAccount\x12Q\n" +
+	"\x0fpayment_methods\x18\x02 \x03(\v2(.raystack.frontier.v1beta1.PaymentMethodR\x0epaymentMethods\x12Y\n" +
+	"\x0fbilling_details\x18\x03 \x01(\v20.raystack.frontier.v1beta1.BillingAccountDetailsR\x0ebillingDetails\"\x8e\x01\n" +
+	"\x1bUpdateBillingAccountRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
+	"\x06org_id\x18\x02 \x01(\tR\x05orgId\x12H\n" +
+	"\x04body\x18\x03 \x01(\v24.raystack.frontier.v1beta1.BillingAccountRequestBodyR\x04body\"r\n" +
+	"\x1cUpdateBillingAccountResponse\x12R\n" +
+	"\x0fbilling_account\x18\x01 \x01(\v2).raystack.frontier.v1beta1.BillingAccountR\x0ebillingAccount\"K\n" +
+	"\x1aListBillingAccountsRequest\x12\x15\n" +
+	"\x06org_id\x18\x01 \x01(\tR\x05orgId\x12\x16\n" +
+	"\x06expand\x18e \x03(\tR\x06expand\"s\n" +
+	"\x1bListBillingAccountsResponse\x12T\n" +
+	"\x10billing_accounts\x18\x01 \x03(\v2).raystack.frontier.v1beta1.BillingAccountR\x0fbillingAccounts\"D\n" +
+	"\x1bDeleteBillingAccountRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
+	"\x06org_id\x18\x02 \x01(\tR\x05orgId\"\x1e\n" +
+	"\x1cDeleteBillingAccountResponse\"D\n" +
+	"\x1bEnableBillingAccountRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
+	"\x06org_id\x18\x02 \x01(\tR\x05orgId\"\x1e\n" +
+	"\x1cEnableBillingAccountResponse\"E\n" +
+	"\x1cDisableBillingAccountRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
+	"\x06org_id\x18\x02 \x01(\tR\x05orgId\"\x1f\n" +
+	"\x1dDisableBillingAccountResponse\"E\n" +
 	"\x18GetBillingBalanceRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\x06org_id\x18\x02 \x01(\tB\x02\x18\x01R\x05orgId\"h\n" +
 	"\x19GetBillingBalanceResponse\x12K\n" +
-	"\abalance\x18\x01 \x01(\v21.raystack.frontier.v1beta1.BillingAccount.BalanceR\abalance2\x94\x01\n" +
-	"\x0fFrontierService\x12\x80\x01\n" +
-	"\x11GetBillingBalance\x123.raystack.frontier.v1beta1.GetBillingBalanceRequest\x1a4.raystack.frontier.v1beta1.GetBillingBalanceResponse\"\x00BHZFsaldo/dialect/frontier/proto/raystack/frontier/v1beta1;frontierv1beta1b\x06proto3"
+	"\abalance\x18\x01 \x01(\v21.raystack.frontier.v1beta1.BillingAccount.BalanceR\abalance\"\xaa\x01\n" +
+	"\x19CreateBillingUsageRequest\x12\x15\n" +
+	"\x06org_id\x18\x01 \x01(\tR\x05orgId\x12\x1d\n" +
+	"\n" +
+	"billing_id\x18\x02 \x01(\tR\tbillingId\x12\x1d\n" +
+	"\n" +
+	"project_id\x18\x04 \x01(\tR\tprojectId\x128\n" +
+	"\x06usages\x18\x03 \x03(\v2 .raystack.frontier.v1beta1.UsageR\x06usages\"\x1c\n" +
+	"\x1aCreateBillingUsageResponse\"\x9a\x02\n" +
+	"\x1eListBillingTransactionsRequest\x12\x15\n" +
+	"\x06org_id\x18\x01 \x01(\tR\x05orgId\x12\x1d\n" +
+	"\n" +
+	"billing_id\x18\x02 \x01(\tR\tbillingId\x124\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x02\x18\x01R\x05since\x12;\n" +
+	"\vstart_range\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"startRange\x127\n" +
+	"\tend_range\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bendRange\x12\x16\n" +
+	"\x06expand\x18e \x03(\tR\x06expand\"t\n" +
+	"\x1fListBillingTransactionsResponse\x12Q\n" +
+	"\ftransactions\x18\x01 \x03(\v2-.raystack.frontier.v1beta1.BillingTransactionR\ftransactions\"W\n" +
+	"\x1fTotalDebitedTransactionsRequest\x12\x15\n" +
+	"\x06org_id\x18\x01 \x01(\tR\x05orgId\x12\x1d\n" +
+	"\n" +
+	"billing_id\x18\x02 \x01(\tR\tbillingId\"o\n" +
+	" TotalDebitedTransactionsResponse\x12K\n" +
+	"\adebited\x18\x01 \x01(\v21.raystack.frontier.v1beta1.BillingAccount.BalanceR\adebited\"N\n" +
+	"\x1dCheckCreditEntitlementRequest\x12\x15\n" +
+	"\x06org_id\x18\x01 \x01(\tR\x05orgId\x12\x16\n" +
+	"\x06amount\x18\x02 \x01(\x03R\x06amount\"8\n" +
+	"\x1eCheckCreditEntitlementResponse\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\bR\x06status2\xba\x1b\n" +
+	"\x0fFrontierService\x12\x83\x01\n" +
+	"\x12CreateOrganization\x124.raystack.frontier.v1beta1.CreateOrganizationRequest\x1a5.raystack.frontier.v1beta1.CreateOrganizationResponse\"\x00\x12z\n" +
+	"\x0fGetOrganization\x121.raystack.frontier.v1beta1.GetOrganizationRequest\x1a2.raystack.frontier.v1beta1.GetOrganizationResponse\"\x00\x12\x80\x01\n" +
+	"\x11ListOrganizations\x123.raystack.frontier.v1beta1.ListOrganizationsRequest\x1a4.raystack.frontier.v1beta1.ListOrganizationsResponse\"\x00\x12\x80\x01\n" +
+	"\x11CreateServiceUser\x123.raystack.frontier.v1beta1.CreateServiceUserRequest\x1a4.raystack.frontier.v1beta1.CreateServiceUserResponse\"\x00\x12w\n" +
+	"\x0eGetServiceUser\x120.raystack.frontier.v1beta1.GetServiceUserRequest\x1a1.raystack.frontier.v1beta1.GetServiceUserResponse\"\x00\x12}\n" +
+	"\x10ListServiceUsers\x122.raystack.frontier.v1beta1.ListServiceUsersRequest\x1a3.raystack.frontier.v1beta1.ListServiceUsersResponse\"\x00\x12\x80\x01\n" +
+	"\x11DeleteServiceUser\x123.raystack.frontier.v1beta1.DeleteServiceUserRequest\x1a4.raystack.frontier.v1beta1.DeleteServiceUserResponse\"\x00\x12\x9e\x01\n" +
+	"\x1bCreateServiceUserCredential\x12=.raystack.frontier.v1beta1.CreateServiceUserCredentialRequest\x1a>.raystack.frontier.v1beta1.CreateServiceUserCredentialResponse\"\x00\x12\x9b\x01\n" +
+	"\x1aListServiceUserCredentials\x12<.raystack.frontier.v1beta1.ListServiceUserCredentialsRequest\x1a=.raystack.frontier.v1beta1.ListServiceUserCredentialsResponse\"\x00\x12\x9e\x01\n" +
+	"\x1bDeleteServiceUserCredential\x12=.raystack.frontier.v1beta1.DeleteServiceUserCredentialRequest\x1a>.raystack.frontier.v1beta1.DeleteServiceUserCredentialResponse\"\x00\x12\x8f\x01\n" +
+	"\x16CreateServiceUserToken\x128.raystack.frontier.v1beta1.CreateServiceUserTokenRequest\x1a9.raystack.frontier.v1beta1.CreateServiceUserTokenResponse\"\x00\x12\x8c\x01\n" +
+	"\x15ListServiceUserTokens\x127.raystack.frontier.v1beta1.ListServiceUserTokensRequest\x1a8.raystack.frontier.v1beta1.ListServiceUserTokensResponse\"\x00\x12\x8f\x01\n" +
+	"\x16DeleteServiceUserToken\x128.raystack.frontier.v1beta1.DeleteServiceUserTokenRequest\x1a9.raystack.frontier.v1beta1.DeleteServiceUserTokenResponse\"\x00\x12\x89\x01\n" +
+	"\x14CreateBillingAccount\x126.raystack.frontier.v1beta1.CreateBillingAccountRequest\x1a7.raystack.frontier.v1beta1.CreateBillingAccountResponse\"\x00\x12\x80\x01\n" +
+	"\x11GetBillingAccount\x123.raystack.frontier.v1beta1.GetBillingAccountRequest\x1a4.raystack.frontier.v1beta1.GetBillingAccountResponse\"\x00\x12\x89\x01\n" +
+	"\x14UpdateBillingAccount\x126.raystack.frontier.v1beta1.UpdateBillingAccountRequest\x1a7.raystack.frontier.v1beta1.UpdateBillingAccountResponse\"\x00\x12\x86\x01\n" +
+	"\x13ListBillingAccounts\x125.raystack.frontier.v1beta1.ListBillingAccountsRequest\x1a6.raystack.frontier.v1beta1.ListBillingAccountsResponse\"\x00\x12\x89\x01\n" +
+	"\x14DeleteBillingAccount\x126.raystack.frontier.v1beta1.DeleteBillingAccountRequest\x1a7.raystack.frontier.v1beta1.DeleteBillingAccountResponse\"\x00\x12\x89\x01\n" +
+	"\x14EnableBillingAccount\x126.raystack.frontier.v1beta1.EnableBillingAccountRequest\x1a7.raystack.frontier.v1beta1.EnableBillingAccountResponse\"\x00\x12\x8c\x01\n" +
+	"\x15DisableBillingAccount\x127.raystack.frontier.v1beta1.DisableBillingAccountRequest\x1a8.raystack.frontier.v1beta1.DisableBillingAccountResponse\"\x00\x12\x80\x01\n" +
+	"\x11GetBillingBalance\x123.raystack.frontier.v1beta1.GetBillingBalanceRequest\x1a4.raystack.frontier.v1beta1.GetBillingBalanceResponse\"\x00\x12\x83\x01\n" +
+	"\x12CreateBillingUsage\x124.raystack.frontier.v1beta1.CreateBillingUsageRequest\x1a5.raystack.frontier.v1beta1.CreateBillingUsageResponse\"\x00\x12\x92\x01\n" +
+	"\x17ListBillingTransactions\x129.raystack.frontier.v1beta1.ListBillingTransactionsRequest\x1a:.raystack.frontier.v1beta1.ListBillingTransactionsResponse\"\x00\x12\x95\x01\n" +
+	"\x18TotalDebitedTransactions\x12:.raystack.frontier.v1beta1.TotalDebitedTransactionsRequest\x1a;.raystack.frontier.v1beta1.TotalDebitedTransactionsResponse\"\x00\x12\x8f\x01\n" +
+	"\x16CheckCreditEntitlement\x128.raystack.frontier.v1beta1.CheckCreditEntitlementRequest\x1a9.raystack.frontier.v1beta1.CheckCreditEntitlementResponse\"\x00BHZFsaldo/dialect/frontier/proto/raystack/frontier/v1beta1;frontierv1beta1b\x06proto3"
 
 var (
 	file_raystack_frontier_v1beta1_frontier_proto_rawDescOnce sync.Once
@@ -148,21 +2939,164 @@ func file_raystack_frontier_v1beta1_frontier_proto_rawDescGZIP() []byte {
 	return file_raystack_frontier_v1beta1_frontier_proto_rawDescData
 }
 
-var file_raystack_frontier_v1beta1_frontier_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_raystack_frontier_v1beta1_frontier_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_raystack_frontier_v1beta1_frontier_proto_goTypes = []any{
-	(*GetBillingBalanceRequest)(nil),  // 0: raystack.frontier.v1beta1.GetBillingBalanceRequest
-	(*GetBillingBalanceResponse)(nil), // 1: raystack.frontier.v1beta1.GetBillingBalanceResponse
-	(*BillingAccount_Balance)(nil),    // 2: raystack.frontier.v1beta1.BillingAccount.Balance
+	(*OrganizationRequestBody)(nil),             // 0: raystack.frontier.v1beta1.OrganizationRequestBody
+	(*CreateOrganizationRequest)(nil),           // 1: raystack.frontier.v1beta1.CreateOrganizationRequest
+	(*CreateOrganizationResponse)(nil),          // 2: raystack.frontier.v1beta1.CreateOrganizationResponse
+	(*GetOrganizationRequest)(nil),              // 3: raystack.frontier.v1beta1.GetOrganizationRequest
+	(*GetOrganizationResponse)(nil),             // 4: raystack.frontier.v1beta1.GetOrganizationResponse
+	(*ListOrganizationsRequest)(nil),            // 5: raystack.frontier.v1beta1.ListOrganizationsRequest
+	(*ListOrganizationsResponse)(nil),           // 6: raystack.frontier.v1beta1.ListOrganizationsResponse
+	(*ServiceUserRequestBody)(nil),              // 7: raystack.frontier.v1beta1.ServiceUserRequestBody
+	(*CreateServiceUserRequest)(nil),            // 8: raystack.frontier.v1beta1.CreateServiceUserRequest
+	(*CreateServiceUserResponse)(nil),           // 9: raystack.frontier.v1beta1.CreateServiceUserResponse
+	(*GetServiceUserRequest)(nil),               // 10: raystack.frontier.v1beta1.GetServiceUserRequest
+	(*GetServiceUserResponse)(nil),              // 11: raystack.frontier.v1beta1.GetServiceUserResponse
+	(*ListServiceUsersRequest)(nil),             // 12: raystack.frontier.v1beta1.ListServiceUsersRequest
+	(*ListServiceUsersResponse)(nil),            // 13: raystack.frontier.v1beta1.ListServiceUsersResponse
+	(*DeleteServiceUserRequest)(nil),            // 14: raystack.frontier.v1beta1.DeleteServiceUserRequest
+	(*DeleteServiceUserResponse)(nil),           // 15: raystack.frontier.v1beta1.DeleteServiceUserResponse
+	(*CreateServiceUserCredentialRequest)(nil),  // 16: raystack.frontier.v1beta1.CreateServiceUserCredentialRequest
+	(*CreateServiceUserCredentialResponse)(nil), // 17: raystack.frontier.v1beta1.CreateServiceUserCredentialResponse
+	(*ListServiceUserCredentialsRequest)(nil),   // 18: raystack.frontier.v1beta1.ListServiceUserCredentialsRequest
+	(*ListServiceUserCredentialsResponse)(nil),  // 19: raystack.frontier.v1beta1.ListServiceUserCredentialsResponse
+	(*DeleteServiceUserCredentialRequest)(nil),  // 20: raystack.frontier.v1beta1.DeleteServiceUserCredentialRequest
+	(*DeleteServiceUserCredentialResponse)(nil), // 21: raystack.frontier.v1beta1.DeleteServiceUserCredentialResponse
+	(*CreateServiceUserTokenRequest)(nil),       // 22: raystack.frontier.v1beta1.CreateServiceUserTokenRequest
+	(*CreateServiceUserTokenResponse)(nil),      // 23: raystack.frontier.v1beta1.CreateServiceUserTokenResponse
+	(*ListServiceUserTokensRequest)(nil),        // 24: raystack.frontier.v1beta1.ListServiceUserTokensRequest
+	(*ListServiceUserTokensResponse)(nil),       // 25: raystack.frontier.v1beta1.ListServiceUserTokensResponse
+	(*DeleteServiceUserTokenRequest)(nil),       // 26: raystack.frontier.v1beta1.DeleteServiceUserTokenRequest
+	(*DeleteServiceUserTokenResponse)(nil),      // 27: raystack.frontier.v1beta1.DeleteServiceUserTokenResponse
+	(*BillingAccountRequestBody)(nil),           // 28: raystack.frontier.v1beta1.BillingAccountRequestBody
+	(*CreateBillingAccountRequest)(nil),         // 29: raystack.frontier.v1beta1.CreateBillingAccountRequest
+	(*CreateBillingAccountResponse)(nil),        // 30: raystack.frontier.v1beta1.CreateBillingAccountResponse
+	(*GetBillingAccountRequest)(nil),            // 31: raystack.frontier.v1beta1.GetBillingAccountRequest
+	(*GetBillingAccountResponse)(nil),           // 32: raystack.frontier.v1beta1.GetBillingAccountResponse
+	(*UpdateBillingAccountRequest)(nil),         // 33: raystack.frontier.v1beta1.UpdateBillingAccountRequest
+	(*UpdateBillingAccountResponse)(nil),        // 34: raystack.frontier.v1beta1.UpdateBillingAccountResponse
+	(*ListBillingAccountsRequest)(nil),          // 35: raystack.frontier.v1beta1.ListBillingAccountsRequest
+	(*ListBillingAccountsResponse)(nil),         // 36: raystack.frontier.v1beta1.ListBillingAccountsResponse
+	(*DeleteBillingAccountRequest)(nil),         // 37: raystack.frontier.v1beta1.DeleteBillingAccountRequest
+	(*DeleteBillingAccountResponse)(nil),        // 38: raystack.frontier.v1beta1.DeleteBillingAccountResponse
+	(*EnableBillingAccountRequest)(nil),         // 39: raystack.frontier.v1beta1.EnableBillingAccountRequest
+	(*EnableBillingAccountResponse)(nil),        // 40: raystack.frontier.v1beta1.EnableBillingAccountResponse
+	(*DisableBillingAccountRequest)(nil),        // 41: raystack.frontier.v1beta1.DisableBillingAccountRequest
+	(*DisableBillingAccountResponse)(nil),       // 42: raystack.frontier.v1beta1.DisableBillingAccountResponse
+	(*GetBillingBalanceRequest)(nil),            // 43: raystack.frontier.v1beta1.GetBillingBalanceRequest
+	(*GetBillingBalanceResponse)(nil),           // 44: raystack.frontier.v1beta1.GetBillingBalanceResponse
+	(*CreateBillingUsageRequest)(nil),           // 45: raystack.frontier.v1beta1.CreateBillingUsageRequest
+	(*CreateBillingUsageResponse)(nil),          // 46: raystack.frontier.v1beta1.CreateBillingUsageResponse
+	(*ListBillingTransactionsRequest)(nil),      // 47: raystack.frontier.v1beta1.ListBillingTransactionsRequest
+	(*ListBillingTransactionsResponse)(nil),     // 48: raystack.frontier.v1beta1.ListBillingTransactionsResponse
+	(*TotalDebitedTransactionsRequest)(nil),     // 49: raystack.frontier.v1beta1.TotalDebitedTransactionsRequest
+	(*TotalDebitedTransactionsResponse)(nil),    // 50: raystack.frontier.v1beta1.TotalDebitedTransactionsResponse
+	(*CheckCreditEntitlementRequest)(nil),       // 51: raystack.frontier.v1beta1.CheckCreditEntitlementRequest
+	(*CheckCreditEntitlementResponse)(nil),      // 52: raystack.frontier.v1beta1.CheckCreditEntitlementResponse
+	(*structpb.Struct)(nil),                     // 53: google.protobuf.Struct
+	(*Organization)(nil),                        // 54: raystack.frontier.v1beta1.Organization
+	(*ServiceUser)(nil),                         // 55: raystack.frontier.v1beta1.ServiceUser
+	(*SecretCredential)(nil),                    // 56: raystack.frontier.v1beta1.SecretCredential
+	(*ServiceUserToken)(nil),                    // 57: raystack.frontier.v1beta1.ServiceUserToken
+	(*BillingAccount_Address)(nil),              // 58: raystack.frontier.v1beta1.BillingAccount.Address
+	(*BillingAccount_Tax)(nil),                  // 59: raystack.frontier.v1beta1.BillingAccount.Tax
+	(*BillingAccount)(nil),                      // 60: raystack.frontier.v1beta1.BillingAccount
+	(*PaymentMethod)(nil),                       // 61: raystack.frontier.v1beta1.PaymentMethod
+	(*BillingAccountDetails)(nil),               // 62: raystack.frontier.v1beta1.BillingAccountDetails
+	(*BillingAccount_Balance)(nil),              // 63: raystack.frontier.v1beta1.BillingAccount.Balance
+	(*Usage)(nil),                               // 64: raystack.frontier.v1beta1.Usage
+	(*timestamppb.Timestamp)(nil),               // 65: google.protobuf.Timestamp
+	(*BillingTransaction)(nil),                  // 66: raystack.frontier.v1beta1.BillingTransaction
 }
 var file_raystack_frontier_v1beta1_frontier_proto_depIdxs = []int32{
-	2, // 0: raystack.frontier.v1beta1.GetBillingBalanceResponse.balance:type_name -> raystack.frontier.v1beta1.BillingAccount.Balance
-	0, // 1: raystack.frontier.v1beta1.FrontierService.GetBillingBalance:input_type -> raystack.frontier.v1beta1.GetBillingBalanceRequest
-	1, // 2: raystack.frontier.v1beta1.FrontierService.GetBillingBalance:output_type -> raystack.frontier.v1beta1.GetBillingBalanceResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	53, // 0: raystack.frontier.v1beta1.OrganizationRequestBody.metadata:type_name -> google.protobuf.Struct
+	0,  // 1: raystack.frontier.v1beta1.CreateOrganizationRequest.body:type_name -> raystack.frontier.v1beta1.OrganizationRequestBody
+	54, // 2: raystack.frontier.v1beta1.CreateOrganizationResponse.organization:type_name -> raystack.frontier.v1beta1.Organization
+	54, // 3: raystack.frontier.v1beta1.GetOrganizationResponse.organization:type_name -> raystack.frontier.v1beta1.Organization
+	54, // 4: raystack.frontier.v1beta1.ListOrganizationsResponse.organizations:type_name -> raystack.frontier.v1beta1.Organization
+	53, // 5: raystack.frontier.v1beta1.ServiceUserRequestBody.metadata:type_name -> google.protobuf.Struct
+	7,  // 6: raystack.frontier.v1beta1.CreateServiceUserRequest.body:type_name -> raystack.frontier.v1beta1.ServiceUserRequestBody
+	55, // 7: raystack.frontier.v1beta1.CreateServiceUserResponse.serviceuser:type_name -> raystack.frontier.v1beta1.ServiceUser
+	55, // 8: raystack.frontier.v1beta1.GetServiceUserResponse.serviceuser:type_name -> raystack.frontier.v1beta1.ServiceUser
+	55, // 9: raystack.frontier.v1beta1.ListServiceUsersResponse.serviceusers:type_name -> raystack.frontier.v1beta1.ServiceUser
+	56, // 10: raystack.frontier.v1beta1.CreateServiceUserCredentialResponse.secret:type_name -> raystack.frontier.v1beta1.SecretCredential
+	56, // 11: raystack.frontier.v1beta1.ListServiceUserCredentialsResponse.secrets:type_name -> raystack.frontier.v1beta1.SecretCredential
+	57, // 12: raystack.frontier.v1beta1.CreateServiceUserTokenResponse.token:type_name -> raystack.frontier.v1beta1.ServiceUserToken
+	57, // 13: raystack.frontier.v1beta1.ListServiceUserTokensResponse.tokens:type_name -> raystack.frontier.v1beta1.ServiceUserToken
+	58, // 14: raystack.frontier.v1beta1.BillingAccountRequestBody.address:type_name -> raystack.frontier.v1beta1.BillingAccount.Address
+	59, // 15: raystack.frontier.v1beta1.BillingAccountRequestBody.tax_data:type_name -> raystack.frontier.v1beta1.BillingAccount.Tax
+	53, // 16: raystack.frontier.v1beta1.BillingAccountRequestBody.metadata:type_name -> google.protobuf.Struct
+	28, // 17: raystack.frontier.v1beta1.CreateBillingAccountRequest.body:type_name -> raystack.frontier.v1beta1.BillingAccountRequestBody
+	60, // 18: raystack.frontier.v1beta1.CreateBillingAccountResponse.billing_account:type_name -> raystack.frontier.v1beta1.BillingAccount
+	60, // 19: raystack.frontier.v1beta1.GetBillingAccountResponse.billing_account:type_name -> raystack.frontier.v1beta1.BillingAccount
+	61, // 20: raystack.frontier.v1beta1.GetBillingAccountResponse.payment_methods:type_name -> raystack.frontier.v1beta1.PaymentMethod
+	62, // 21: raystack.frontier.v1beta1.GetBillingAccountResponse.billing_details:type_name -> raystack.frontier.v1beta1.BillingAccountDetails
+	28, // 22: raystack.frontier.v1beta1.UpdateBillingAccountRequest.body:type_name -> raystack.frontier.v1beta1.BillingAccountRequestBody
+	60, // 23: raystack.frontier.v1beta1.UpdateBillingAccountResponse.billing_account:type_name -> raystack.frontier.v1beta1.BillingAccount
+	60, // 24: raystack.frontier.v1beta1.ListBillingAccountsResponse.billing_accounts:type_name -> raystack.frontier.v1beta1.BillingAccount
+	63, // 25: raystack.frontier.v1beta1.GetBillingBalanceResponse.balance:type_name -> raystack.frontier.v1beta1.BillingAccount.Balance
+	64, // 26: raystack.frontier.v1beta1.CreateBillingUsageRequest.usages:type_name -> raystack.frontier.v1beta1.Usage
+	65, // 27: raystack.frontier.v1beta1.ListBillingTransactionsRequest.since:type_name -> google.protobuf.Timestamp
+	65, // 28: raystack.frontier.v1beta1.ListBillingTransactionsRequest.start_range:type_name -> google.protobuf.Timestamp
+	65, // 29: raystack.frontier.v1beta1.ListBillingTransactionsRequest.end_range:type_name -> google.protobuf.Timestamp
+	66, // 30: raystack.frontier.v1beta1.ListBillingTransactionsResponse.transactions:type_name -> raystack.frontier.v1beta1.BillingTransaction
+	63, // 31: raystack.frontier.v1beta1.TotalDebitedTransactionsResponse.debited:type_name -> raystack.frontier.v1beta1.BillingAccount.Balance
+	1,  // 32: raystack.frontier.v1beta1.FrontierService.CreateOrganization:input_type -> raystack.frontier.v1beta1.CreateOrganizationRequest
+	3,  // 33: raystack.frontier.v1beta1.FrontierService.GetOrganization:input_type -> raystack.frontier.v1beta1.GetOrganizationRequest
+	5,  // 34: raystack.frontier.v1beta1.FrontierService.ListOrganizations:input_type -> raystack.frontier.v1beta1.ListOrganizationsRequest
+	8,  // 35: raystack.frontier.v1beta1.FrontierService.CreateServiceUser:input_type -> raystack.frontier.v1beta1.CreateServiceUserRequest
+	10, // 36: raystack.frontier.v1beta1.FrontierService.GetServiceUser:input_type -> raystack.frontier.v1beta1.GetServiceUserRequest
+	12, // 37: raystack.frontier.v1beta1.FrontierService.ListServiceUsers:input_type -> raystack.frontier.v1beta1.ListServiceUsersRequest
+	14, // 38: raystack.frontier.v1beta1.FrontierService.DeleteServiceUser:input_type -> raystack.frontier.v1beta1.DeleteServiceUserRequest
+	16, // 39: raystack.frontier.v1beta1.FrontierService.CreateServiceUserCredential:input_type -> raystack.frontier.v1beta1.CreateServiceUserCredentialRequest
+	18, // 40: raystack.frontier.v1beta1.FrontierService.ListServiceUserCredentials:input_type -> raystack.frontier.v1beta1.ListServiceUserCredentialsRequest
+	20, // 41: raystack.frontier.v1beta1.FrontierService.DeleteServiceUserCredential:input_type -> raystack.frontier.v1beta1.DeleteServiceUserCredentialRequest
+	22, // 42: raystack.frontier.v1beta1.FrontierService.CreateServiceUserToken:input_type -> raystack.frontier.v1beta1.CreateServiceUserTokenRequest
+	24, // 43: raystack.frontier.v1beta1.FrontierService.ListServiceUserTokens:input_type -> raystack.frontier.v1beta1.ListServiceUserTokensRequest
+	26, // 44: raystack.frontier.v1beta1.FrontierService.DeleteServiceUserToken:input_type -> raystack.frontier.v1beta1.DeleteServiceUserTokenRequest
+	29, // 45: raystack.frontier.v1beta1.FrontierService.CreateBillingAccount:input_type -> raystack.frontier.v1beta1.CreateBillingAccountRequest
+	31, // 46: raystack.frontier.v1beta1.FrontierService.GetBillingAccount:input_type -> raystack.frontier.v1beta1.GetBillingAccountRequest
+	33, // 47: raystack.frontier.v1beta1.FrontierService.UpdateBillingAccount:input_type -> raystack.frontier.v1beta1.UpdateBillingAccountRequest
+	35, // 48: raystack.frontier.v1beta1.FrontierService.ListBillingAccounts:input_type -> raystack.frontier.v1beta1.ListBillingAccountsRequest
+	37, // 49: raystack.frontier.v1beta1.FrontierService.DeleteBillingAccount:input_type -> raystack.frontier.v1beta1.DeleteBillingAccountRequest
+	39, // 50: raystack.frontier.v1beta1.FrontierService.EnableBillingAccount:input_type -> raystack.frontier.v1beta1.EnableBillingAccountRequest
+	41, // 51: raystack.frontier.v1beta1.FrontierService.DisableBillingAccount:input_type -> raystack.frontier.v1beta1.DisableBillingAccountRequest
+	43, // 52: raystack.frontier.v1beta1.FrontierService.GetBillingBalance:input_type -> raystack.frontier.v1beta1.GetBillingBalanceRequest
+	45, // 53: raystack.frontier.v1beta1.FrontierService.CreateBillingUsage:input_type -> raystack.frontier.v1beta1.CreateBillingUsageRequest
+	47, // 54: raystack.frontier.v1beta1.FrontierService.ListBillingTransactions:input_type -> raystack.frontier.v1beta1.ListBillingTransactionsRequest
+	49, // 55: raystack.frontier.v1beta1.FrontierService.TotalDebitedTransactions:input_type -> raystack.frontier.v1beta1.TotalDebitedTransactionsRequest
+	51, // 56: raystack.frontier.v1beta1.FrontierService.CheckCreditEntitlement:input_type -> raystack.frontier.v1beta1.CheckCreditEntitlementRequest
+	2,  // 57: raystack.frontier.v1beta1.FrontierService.CreateOrganization:output_type -> raystack.frontier.v1beta1.CreateOrganizationResponse
+	4,  // 58: raystack.frontier.v1beta1.FrontierService.GetOrganization:output_type -> raystack.frontier.v1beta1.GetOrganizationResponse
+	6,  // 59: raystack.frontier.v1beta1.FrontierService.ListOrganizations:output_type -> raystack.frontier.v1beta1.ListOrganizationsResponse
+	9,  // 60: raystack.frontier.v1beta1.FrontierService.CreateServiceUser:output_type -> raystack.frontier.v1beta1.CreateServiceUserResponse
+	11, // 61: raystack.frontier.v1beta1.FrontierService.GetServiceUser:output_type -> raystack.frontier.v1beta1.GetServiceUserResponse
+	13, // 62: raystack.frontier.v1beta1.FrontierService.ListServiceUsers:output_type -> raystack.frontier.v1beta1.ListServiceUsersResponse
+	15, // 63: raystack.frontier.v1beta1.FrontierService.DeleteServiceUser:output_type -> raystack.frontier.v1beta1.DeleteServiceUserResponse
+	17, // 64: raystack.frontier.v1beta1.FrontierService.CreateServiceUserCredential:output_type -> raystack.frontier.v1beta1.CreateServiceUserCredentialResponse
+	19, // 65: raystack.frontier.v1beta1.FrontierService.ListServiceUserCredentials:output_type -> raystack.frontier.v1beta1.ListServiceUserCredentialsResponse
+	21, // 66: raystack.frontier.v1beta1.FrontierService.DeleteServiceUserCredential:output_type -> raystack.frontier.v1beta1.DeleteServiceUserCredentialResponse
+	23, // 67: raystack.frontier.v1beta1.FrontierService.CreateServiceUserToken:output_type -> raystack.frontier.v1beta1.CreateServiceUserTokenResponse
+	25, // 68: raystack.frontier.v1beta1.FrontierService.ListServiceUserTokens:output_type -> raystack.frontier.v1beta1.ListServiceUserTokensResponse
+	27, // 69: raystack.frontier.v1beta1.FrontierService.DeleteServiceUserToken:output_type -> raystack.frontier.v1beta1.DeleteServiceUserTokenResponse
+	30, // 70: raystack.frontier.v1beta1.FrontierService.CreateBillingAccount:output_type -> raystack.frontier.v1beta1.CreateBillingAccountResponse
+	32, // 71: raystack.frontier.v1beta1.FrontierService.GetBillingAccount:output_type -> raystack.frontier.v1beta1.GetBillingAccountResponse
+	34, // 72: raystack.frontier.v1beta1.FrontierService.UpdateBillingAccount:output_type -> raystack.frontier.v1beta1.UpdateBillingAccountResponse
+	36, // 73: raystack.frontier.v1beta1.FrontierService.ListBillingAccounts:output_type -> raystack.frontier.v1beta1.ListBillingAccountsResponse
+	38, // 74: raystack.frontier.v1beta1.FrontierService.DeleteBillingAccount:output_type -> raystack.frontier.v1beta1.DeleteBillingAccountResponse
+	40, // 75: raystack.frontier.v1beta1.FrontierService.EnableBillingAccount:output_type -> raystack.frontier.v1beta1.EnableBillingAccountResponse
+	42, // 76: raystack.frontier.v1beta1.FrontierService.DisableBillingAccount:output_type -> raystack.frontier.v1beta1.DisableBillingAccountResponse
+	44, // 77: raystack.frontier.v1beta1.FrontierService.GetBillingBalance:output_type -> raystack.frontier.v1beta1.GetBillingBalanceResponse
+	46, // 78: raystack.frontier.v1beta1.FrontierService.CreateBillingUsage:output_type -> raystack.frontier.v1beta1.CreateBillingUsageResponse
+	48, // 79: raystack.frontier.v1beta1.FrontierService.ListBillingTransactions:output_type -> raystack.frontier.v1beta1.ListBillingTransactionsResponse
+	50, // 80: raystack.frontier.v1beta1.FrontierService.TotalDebitedTransactions:output_type -> raystack.frontier.v1beta1.TotalDebitedTransactionsResponse
+	52, // 81: raystack.frontier.v1beta1.FrontierService.CheckCreditEntitlement:output_type -> raystack.frontier.v1beta1.CheckCreditEntitlementResponse
+	57, // [57:82] is the sub-list for method output_type
+	32, // [32:57] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_raystack_frontier_v1beta1_frontier_proto_init() }
@@ -177,7 +3111,7 @@ func file_raystack_frontier_v1beta1_frontier_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_raystack_frontier_v1beta1_frontier_proto_rawDesc), len(file_raystack_frontier_v1beta1_frontier_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
