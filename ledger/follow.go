@@ -60,6 +60,7 @@ func (l *Ledger) catchUp(ctx context.Context, t *Tail) error {
 		}
 	}
 	if err := f.load(ctx); err != nil {
+		b.head.Store(head)
 		return err
 	}
 	l.reached(f.head.Time)
@@ -159,7 +160,8 @@ func (l *Ledger) refresh(ctx context.Context, b *book) error {
 	if head.Seq < b.head.Load().Seq {
 		return fmt.Errorf("ledger: book %d ends at event %d, and ended at %d", b.id, head.Seq, b.head.Load().Seq)
 	}
-	now := *b.head.Load()
+	was := b.head.Load()
+	now := *was
 	now.Units = head.Units
 	b.head.Store(&now)
 	f := &following{l: l}
@@ -169,6 +171,7 @@ func (l *Ledger) refresh(ctx context.Context, b *book) error {
 	f.keys.Refunds, f.refunds = l.refunds.pinned()
 	l.ids.pinned() // one that is used stays so; one that is not is looked for again when it matters
 	if err := f.load(ctx); err != nil {
+		b.head.Store(was)
 		return err
 	}
 	l.reached(head.Time)

@@ -206,23 +206,16 @@ func (l *Ledger) hopes() bool {
 	return l.shared != nil && int64(time.Since(l.began)) >= l.repeats.Load()
 }
 
-// hope takes the ids of a command to be new, and so the holds that have them.
+// hope takes the id of a command to be new, and so the hold that has it. Ids of
+// operations are not hoped for: the event of a refusal does not take them.
 func (l *Ledger) hope(p *prepared) {
-	if p.own != nil {
-		l.ids.fill(p.own, nil)
+	if p.own == nil {
+		return
 	}
-	for _, e := range p.ids.entries {
-		l.ids.fill(e, nil)
-	}
+	l.ids.fill(p.own, nil)
 	for _, op := range p.c.Ops {
-		if op, ok := op.(*PlaceHold); ok {
-			ref := p.ref
-			if op.ID != "" {
-				ref = RefOf(p.c.Tenant, op.ID)
-			}
-			if e := p.holds.find(ref); e != nil {
-				l.holds.fill(e, nil)
-			}
+		if op, ok := op.(*PlaceHold); ok && op.ID == "" {
+			l.holds.fill(p.holds.find(p.ref), nil)
 		}
 	}
 }

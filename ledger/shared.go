@@ -436,7 +436,7 @@ func (l *Ledger) workShared(ctx context.Context, cmds []*prepared) error {
 	waiting := l.claim(cmds, l.decided[:0])
 	commit := Commit{Commands: len(waiting)}
 	var failed error
-	for try := 0; try == 0 || len(waiting) > 0; try++ {
+	for try := 0; ; try++ {
 		err := Errorf(Contention, "others changed the same book first, %d times; try again", tries)
 		if try < tries {
 			var retry bool

@@ -160,24 +160,24 @@ func (s *Store) conflict(ctx context.Context, err error) error {
 // If so they are made durable once more: the database may have shown them after
 // a restart without having told its replicas.
 func (s *Store) isOurs(ctx context.Context, b *batch) (bool, error) {
-	be := &b.Books[0] // the others are in the same transaction
-	var found [][]byte
-	err := s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		found = found[:0]
-		blocks, err := queryBlocks(ctx, conn, `SELECT seq, n, events FROM saldo.journal WHERE book = $1 AND seq > $2 AND seq <= $3 ORDER BY seq`,
-			int64(be.Head.Book), int64(be.From), int64(be.Head.Seq))
-		for _, block := range blocks {
-			for _, e := range block.events {
-				found = append(found, e)
+	for i := range b.Books { // of all: what nodes write of themselves may be the same to the byte
+		be := &b.Books[i]
+		var found [][]byte
+		err := s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+			found = found[:0]
+			blocks, err := queryBlocks(ctx, conn, `SELECT seq, n, events FROM saldo.journal WHERE book = $1 AND seq > $2 AND seq <= $3 ORDER BY seq`,
+				int64(be.Head.Book), int64(be.From), int64(be.Head.Seq))
+			for _, block := range blocks {
+				found = append(found, block.events...)
 			}
+			return err
+		})
+		if err != nil || !slices.EqualFunc(found, be.Bytes, slices.Equal[[]byte]) {
+			return false, err
 		}
-		return err
-	})
-	if err != nil || !slices.EqualFunc(found, be.Bytes, slices.Equal[[]byte]) {
-		return false, err
 	}
 	return true, s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		_, err := conn.Exec(ctx, `UPDATE saldo.heads SET seq = seq WHERE book = $1`, int64(be.Head.Book))
+		_, err := conn.Exec(ctx, `UPDATE saldo.heads SET seq = seq WHERE book = $1`, int64(b.Books[0].Head.Book))
 		return err
 	})
 }
@@ -187,6 +187,10 @@ func (s *Store) isOurs(ctx context.Context, b *batch) (bool, error) {
 func (s *Store) queue(p *pgx.Batch, b *batch, now *int64) {
 	heads, made := split(b.Books, func(be *ledger.BookEvents) bool { return be.From > 0 })
 	slices.SortFunc(heads, func(x, y *ledger.BookEvents) int { return int(int64(x.Head.Book) - int64(y.Head.Book)) })
+	if len(heads) > 1 { // in order, so that two that append to the same wait, not for each other
+		p.Queue(`SELECT 1 FROM saldo.heads WHERE book = ANY($1::bigint[]) ORDER BY book FOR UPDATE`,
+			column(heads, func(be *ledger.BookEvents) int64 { return int64(be.Head.Book) }))
+	}
 	p.Queue(moveHeads,
 		column(heads, func(be *ledger.BookEvents) int64 { return int64(be.Head.Book) }),
 		column(heads, func(be *ledger.BookEvents) int64 { return int64(be.From) }),

@@ -146,3 +146,35 @@ func TestLockOfTheLost(t *testing.T) {
 		t.Errorf("%v, %v", b.Posted, err)
 	}
 }
+
+// TestTheSameOfAnother has another node write the very bytes that a lost commit
+// had for one of its books: the commit has not taken effect all the same.
+func TestTheSameOfAnother(t *testing.T) {
+	ctx := context.Background()
+	d := newDoubtful(t, postgres.Options{})
+	d.pair.do(d.node, &ledger.Command{Book: 2, Ops: []ledger.Op{&ledger.OpenBook{}}})
+	snap, err := d.store.Load(ctx, &ledger.Keys{Heads: []ledger.BookID{1, 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var both ledger.Batch
+	for _, h := range snap.Heads {
+		e := &ledger.Event{Seq: h.Seq + 1, Time: h.Time, Refused: &ledger.Refusal{Code: ledger.Frozen}}
+		be := ledger.BookEvents{From: h.Seq, Head: *h, Events: []*ledger.Event{e}, Bytes: [][]byte{e.AppendBinary(nil, h.Book)}}
+		be.Head.Seq, be.Head.Hash = e.Seq, ledger.Chain(h.Hash, be.Bytes[0])
+		both.Books = append(both.Books, be)
+	}
+	another, closed := open(t, d.url)
+	defer closed()
+	if err := another.Append(ctx, &ledger.Batch{Books: both.Books[:1]}); err != nil {
+		t.Fatal(err)
+	}
+	d.proxy.LoseRequests(1)
+	if err := d.store.Append(ctx, &both); !errors.Is(err, ledger.ErrConflict) {
+		t.Errorf("%v, want a conflict", err)
+	}
+	d.proxy.LoseReplies(1)
+	if err := d.store.Append(ctx, &ledger.Batch{Books: both.Books[1:]}); err != nil {
+		t.Error(err)
+	}
+}
