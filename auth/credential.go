@@ -44,6 +44,7 @@ type Credential struct {
 	Scopes     Scope
 	Allow      []netip.Prefix // empty: from anywhere
 	Created    ledger.Time
+	Updated    ledger.Time // when it was last changed
 	Expires    ledger.Time // 0: never
 	Revoked    bool
 
@@ -165,7 +166,7 @@ func decodeCredential(r *ledger.Record) (*stored, error) {
 	}
 	return &stored{Credential{Number: n, ID: row.ID, Dialect: row.Dialects[0], Dialects: row.Dialects, Name: row.Name,
 		Tenant: row.Tenant, Root: root, Everything: row.Everything, Scopes: scopes, Allow: row.Allow,
-		Created: row.Created, Expires: row.Expires, Revoked: row.Revoked}, row.Secrets, r.Version}, nil
+		Created: row.Created, Updated: r.Updated, Expires: row.Expires, Revoked: row.Revoked}, row.Secrets, r.Version}, nil
 }
 
 func numberKey(n uint64) string { return fmt.Sprintf("%010d", n) }

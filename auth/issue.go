@@ -309,8 +309,8 @@ func (spec *Spec) check() error {
 		return ledger.Errorf(ledger.Invalid, "name the account that the %s credential is for", spec.Dialect)
 	case spec.APIKey && spec.Dialect != Twilio:
 		return ledger.Errorf(ledger.Invalid, "only twilio has API keys beside account tokens")
-	case len(spec.Name) > 255 || strings.ContainsFunc(spec.Name, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return ledger.Errorf(ledger.Invalid, "a name is up to 255 bytes without control characters")
+	case !isName(spec.Name):
+		return errName
 	case len(spec.Allow) > 64:
 		return ledger.Errorf(ledger.TooMany, "a credential is limited to up to 64 address ranges")
 	case slices.ContainsFunc(spec.Allow, func(p netip.Prefix) bool { return !p.IsValid() || p.Addr().Is4In6() }):
@@ -319,6 +319,12 @@ func (spec *Spec) check() error {
 		return ledger.Errorf(ledger.Invalid, "a credential cannot expire before 1970")
 	}
 	return nil
+}
+
+var errName = ledger.Errorf(ledger.Invalid, "a name is up to 255 bytes without control characters")
+
+func isName(s string) bool {
+	return len(s) <= 255 && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // belongs says what is wrong with a spec's tenant or account.

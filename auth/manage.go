@@ -72,6 +72,21 @@ func (a *Auth) Revoke(ctx context.Context, actor uint64, id, keyID string) (Cred
 	return made.Credential, made.Replayed, err
 }
 
+// Rename gives a credential another name.
+func (a *Auth) Rename(ctx context.Context, actor uint64, id, keyID, name string) (Credential, bool, error) {
+	if !isName(name) {
+		return Credential{}, false, errName
+	}
+	made, err := a.change(ctx, actor, id, []string{"rename", foldID(keyID), name}, keyID, "", func(c *stored) ([]ledger.RecordWrite, error) {
+		if c.Revoked {
+			return nil, ledger.Errorf(ledger.Closed, "the credential was revoked")
+		}
+		c.Name = name
+		return []ledger.RecordWrite{c.write()}, nil
+	})
+	return made.Credential, made.Replayed, err
+}
+
 // Rotate gives a credential a new secret. The one before stays good for an
 // overlap, so that its users can change over; any earlier one ends now.
 func (a *Auth) Rotate(ctx context.Context, actor uint64, id, keyID string, overlap time.Duration) (Issued, error) {

@@ -126,7 +126,7 @@ func (n *node) speak(native http.Handler, o dialect.Options) (shared http.Handle
 func (t *router) add(n *node, name string, o dialect.Options) {
 	switch name {
 	case auth.Twilio:
-		t.twilio = twilio.New(n.ledger, n.auth, o)
+		t.twilio = twilio.New(n.ledger, n.auth, twilio.Options{Options: o})
 	case auth.Gateway360:
 		t.gateway360 = gateway360.New(n.ledger, n.auth, o)
 	case auth.MTurk:

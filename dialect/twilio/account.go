@@ -21,6 +21,7 @@ func (q *request) account(scope auth.Scope) (ledger.Balance, error) {
 	if err != nil {
 		return ledger.Balance{}, err
 	}
+	q.cred = cred
 	b, missing := q.resolve(ctx, cred)
 	if missing != nil && ledger.CodeOf(missing) != ledger.NotFound {
 		return b, missing
@@ -42,8 +43,44 @@ func (q *request) account(scope auth.Scope) (ledger.Balance, error) {
 	if missing != nil {
 		return b, missing
 	}
-	q.fly(b.Account.ID)
-	return b, nil
+	return b, q.fly(b.Account.ID)
+}
+
+// holder returns the account that a request is made as, whose path names none:
+// the credential's own or, for a credential that opens more, the one that the
+// user name spells. Its SID is q.sid from then on.
+func (q *request) holder(scope auth.Scope) (ledger.Balance, error) {
+	cred, err := q.credential(q.Context())
+	if err != nil {
+		return ledger.Balance{}, err
+	}
+	if q.sid, _, _ = q.BasicAuth(); !cred.Root.IsZero() {
+		if q.sid, err = q.sidOf(cred.Root); err != nil {
+			return ledger.Balance{}, err
+		}
+	}
+	b, err := q.account(scope)
+	if ledger.CodeOf(err) == ledger.NotFound {
+		err = &faults[wrongUser]
+	}
+	return b, err
+}
+
+// sidOf returns the SID that an account was brought along with or, without one,
+// its own.
+func (q *request) sidOf(id ledger.AccountID) (string, error) { return q.s.sidOf(q.Context(), id) }
+
+func (s *Server) sidOf(ctx context.Context, id ledger.AccountID) (string, error) {
+	entries, err := s.auth.Externals(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if _, ok := parseSID(e.External); ok && e.Dialect == auth.Twilio {
+			return e.External, nil
+		}
+	}
+	return ownSID(id), nil
 }
 
 // credential returns the one that the request is made with.
@@ -116,9 +153,9 @@ func (q *request) active(ctx context.Context, cred *auth.Credential, a *ledger.A
 	return err
 }
 
-// fly counts the request with those of an account that are being answered, and
-// says how many there are.
-func (q *request) fly(id ledger.AccountID) {
+// fly counts the request with those of an account that are being answered, says
+// how many there are, and refuses it if there are too many.
+func (q *request) fly(id ledger.AccountID) error {
 	q.flying = id
 	n := q.s.flights.enter(id)
 	if n < len(counts) {
@@ -126,11 +163,16 @@ func (q *request) fly(id ledger.AccountID) {
 	} else {
 		q.Header()["Twilio-Concurrent-Requests"] = []string{strconv.Itoa(n)}
 	}
+	if q.s.o.Concurrent > 0 && n > q.s.o.Concurrent {
+		return &faults[tooMany]
+	}
+	return nil
 }
 
 // land ends what fly began.
 func (q *request) land() {
 	if !q.flying.IsZero() {
 		q.s.flights.leave(q.flying)
+		q.flying = ledger.AccountID{}
 	}
 }

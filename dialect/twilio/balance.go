@@ -1,6 +1,10 @@
 package twilio
 
-import "saldo/auth"
+import (
+	"net/http"
+
+	"saldo/auth"
+)
 
 // fetchBalance serves GET /Accounts/{Sid}/Balance: what a main account can
 // spend, its credit limit included. A sub-account has no balance to show.
@@ -12,9 +16,9 @@ func (q *request) fetchBalance() error {
 	if !b.Account.Parent.IsZero() {
 		return &faults[notFound]
 	}
-	q.give("Balance",
-		field{"account_sid", q.sid, false},
-		field{"balance", amountText(b.Spendable, int(b.Unit.Scale)), false},
-		field{"currency", b.Unit.Code, false})
+	q.give(http.StatusOK, "Balance",
+		field{name: "account_sid", value: q.sid},
+		field{name: "balance", value: amountText(b.Spendable, int(b.Unit.Scale))},
+		field{name: "currency", value: b.Unit.Code})
 	return nil
 }

@@ -2,6 +2,7 @@ package twilio
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // Refusing returns a server that answers every request with an error, in JSON.
 func Refusing(o dialect.Options, err error) http.Handler {
-	s := new(server)
+	s := new(Server)
 	s.Handler = dialect.NewHandler(o, o.Metrics.Operation("twilio", "unknown"), func(x *dialect.Exchange) {
 		q := request{Exchange: x, s: s, form: asJSON}
 		q.begin()
@@ -60,4 +61,9 @@ func (f *Flights) Kept() (n int) {
 		n += len(f.f[i].n)
 	}
 	return n
+}
+
+// SetPauses makes every pause between the tries of a callback another.
+func (s *Server) SetPauses(d time.Duration) {
+	s.pauses = slices.Repeat([]time.Duration{d}, len(pauses))
 }

@@ -1,11 +1,13 @@
 package twilio
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,58 +17,104 @@ import (
 	"saldo/ledger"
 )
 
+// Options of a server. The zero value is usable.
+type Options struct {
+	dialect.Options
+	// Concurrent is how many requests for one account are answered at once by
+	// this server; more are refused with 429. 0: any number.
+	Concurrent int
+	// SubAccounts is how many sub-accounts that are not closed an account may
+	// have for more to be made here. 0: 1,000.
+	SubAccounts int
+	// Every is how often usage triggers are looked at (see [Server.Run]). 0: 15 s.
+	Every time.Duration
+	// Callbacks calls the URLs of usage triggers. nil: a client that gives up
+	// after 15 s, follows no redirect and calls no link-local address.
+	Callbacks *http.Client
+	// PublicCallbacks keeps that client from loopback and private addresses too.
+	PublicCallbacks bool
+}
+
 // A route is one call of the API.
 type route struct {
 	method    string
-	path      string // after the version, without an extension; {Sid} is any SID
+	path      string // after the version, without an extension; {} is any word
 	operation string // its operationId, and its label in the metrics
 	serve     func(*request) error
 	metrics   *dialect.Operation
 }
 
-// routes is every call of the API.
-var routes = []route{
-	{"GET", "/Accounts/{Sid}/Balance", "fetchBalance", (*request).fetchBalance, nil},
-}
+// routes is every call of the API. The first {} of a path is an account's SID.
+var routes = append([]route{
+	{"GET", "/Accounts/{}/Balance", "fetchBalance", (*request).fetchBalance, nil},
+	{"GET", "/Accounts", "listAccount", (*request).listAccounts, nil},
+	{"POST", "/Accounts", "createAccount", (*request).createAccount, nil},
+	{"GET", "/Accounts/{}", "fetchAccount", (*request).fetchAccount, nil},
+	{"POST", "/Accounts/{}", "updateAccount", (*request).updateAccount, nil},
+	{"GET", "/Accounts/{}/Keys", "listKey", (*request).listKeys, nil},
+	{"POST", "/Accounts/{}/Keys", "createKey", (*request).createKey, nil},
+	{"GET", "/Accounts/{}/Keys/{}", "fetchKey", (*request).fetchKey, nil},
+	{"POST", "/Accounts/{}/Keys/{}", "updateKey", (*request).updateKey, nil},
+	{"DELETE", "/Accounts/{}/Keys/{}", "deleteKey", (*request).deleteKey, nil},
+	{"GET", "/Accounts/{}/Usage/Triggers", "listUsageTrigger", (*request).listTriggers, nil},
+	{"POST", "/Accounts/{}/Usage/Triggers", "createUsageTrigger", (*request).createTrigger, nil},
+	{"GET", "/Accounts/{}/Usage/Triggers/{}", "fetchUsageTrigger", (*request).fetchTrigger, nil},
+	{"POST", "/Accounts/{}/Usage/Triggers/{}", "updateUsageTrigger", (*request).updateTrigger, nil},
+	{"DELETE", "/Accounts/{}/Usage/Triggers/{}", "deleteUsageTrigger", (*request).deleteTrigger, nil},
+}, usageRoutes()...)
 
-// A server answers for a ledger.
-type server struct {
+// A Server answers for a ledger, and looks after its usage triggers.
+type Server struct {
 	ledger    *ledger.Ledger
 	auth      *auth.Auth
+	o         Options
 	routes    []route
 	preflight *dialect.Operation
 	flights   flights
+	callbacks *http.Client
+	due       chan *ledger.Record // firings that are to be delivered
+	pauses    []time.Duration     // between the tries of that
 	*dialect.Handler
 }
 
 // New returns the API over a ledger. It takes every path below /2010-04-01, and
 // answers others as it answers unknown ones.
-func New(l *ledger.Ledger, a *auth.Auth, o dialect.Options) http.Handler {
-	s := &server{ledger: l, auth: a, preflight: o.Metrics.Operation(auth.Twilio, "preflight")}
+func New(l *ledger.Ledger, a *auth.Auth, o Options) *Server {
+	o.Options = o.Filled()
+	o.SubAccounts = cmp.Or(o.SubAccounts, 1000)
+	o.Every = cmp.Or(o.Every, 15*time.Second)
+	s := &Server{ledger: l, auth: a, o: o, preflight: o.Metrics.Operation(auth.Twilio, "preflight"),
+		callbacks: o.Callbacks, due: make(chan *ledger.Record), pauses: pauses}
+	if s.callbacks == nil {
+		s.callbacks = caller(o.PublicCallbacks)
+	}
 	for _, r := range routes {
 		r.metrics = o.Metrics.Operation(auth.Twilio, r.operation)
 		s.routes = append(s.routes, r)
 	}
-	s.Handler = dialect.NewHandler(o, o.Metrics.Operation(auth.Twilio, "unknown"), s.answer, s.failed)
-	return s.Handler
+	s.Handler = dialect.NewHandler(o.Options, o.Metrics.Operation(auth.Twilio, "unknown"), s.answer, s.failed)
+	return s
 }
 
 // A request is one that is being answered.
 type request struct {
 	*dialect.Exchange
-	s      *server
-	form   form
-	sid    string           // of the account in the path; see account
-	flying ledger.AccountID // whose requests it is counted with
+	s         *Server
+	form      form
+	extension string
+	sid       string           // of the account in the path; see account
+	name      string           // the second SID in the path
+	cred      *auth.Credential // once account has found it
+	flying    ledger.AccountID // whose requests it is counted with
 }
 
 // answer fills in the answer to a request.
-func (s *server) answer(x *dialect.Exchange) {
+func (s *Server) answer(x *dialect.Exchange) {
 	start := s.Now()
 	q := request{Exchange: x, s: s}
 	defer q.land()
 	path, form := cutForm(x.URL.Path)
-	q.form = form
+	q.form, q.extension = form, x.URL.Path[len(path):]
 	q.begin()
 	if err := q.serve(path); err != nil {
 		q.refuse(err)
@@ -75,7 +123,7 @@ func (s *server) answer(x *dialect.Exchange) {
 }
 
 // failed fills in the answer to a request that answer panicked on.
-func (s *server) failed(x *dialect.Exchange) {
+func (s *Server) failed(x *dialect.Exchange) {
 	q := request{Exchange: x, s: s}
 	_, q.form = cutForm(x.URL.Path)
 	q.begin()
@@ -96,15 +144,17 @@ func (q *request) serve(path string) error {
 	var allowed []string
 	for i := range q.s.routes {
 		r := &q.s.routes[i]
-		sid, is := match(r.path, path)
+		sid, name, is := match(r.path, path)
 		if !ok || !is {
 			continue
 		}
 		if r.method == method {
-			q.Operation, q.sid = r.metrics, sid
+			q.Operation, q.sid, q.name = r.metrics, sid, name
 			return r.serve(q)
 		}
-		allowed = append(allowed, r.method)
+		if !slices.Contains(allowed, r.method) {
+			allowed = append(allowed, r.method)
+		}
 	}
 	if allowed == nil {
 		return &faults[notFound]
@@ -114,23 +164,34 @@ func (q *request) serve(path string) error {
 }
 
 // match reports whether a path is one of a pattern, and returns what stands for
-// {Sid}.
-func match(pattern, path string) (sid string, ok bool) {
-	before, after, _ := strings.Cut(pattern, "{Sid}")
-	rest, ok := strings.CutPrefix(path, before)
-	if !ok {
-		return "", false
+// the first and the second {}.
+func match(pattern, path string) (sid, name string, ok bool) {
+	for {
+		before, after, found := strings.Cut(pattern, "{}")
+		if !found {
+			return sid, name, path == pattern
+		}
+		rest, is := strings.CutPrefix(path, before)
+		end := strings.IndexByte(rest, '/')
+		if end < 0 {
+			end = len(rest)
+		}
+		if !is || end == 0 {
+			return "", "", false
+		}
+		if sid == "" {
+			sid = rest[:end]
+		} else {
+			name = rest[:end]
+		}
+		pattern, path = after, rest[end:]
 	}
-	sid, ok = strings.CutSuffix(rest, after)
-	return sid, ok && sid != "" && strings.IndexByte(sid, '/') < 0
 }
 
 // allow lists the methods that a path takes.
 func allow(methods []string) string {
 	list := strings.Join(methods, ", ")
-	if strings.Contains(list, http.MethodGet) {
-		list += ", HEAD"
-	}
+	list = strings.Replace(list, http.MethodGet, "GET, HEAD", 1)
 	return list + ", OPTIONS"
 }
 
@@ -188,11 +249,14 @@ func duration(d time.Duration) []string {
 }
 
 // give answers with a resource.
-func (q *request) give(element string, fields ...field) {
-	q.Status = http.StatusOK
+func (q *request) give(status int, element string, fields ...field) {
+	q.Status = status
 	q.Header()["Content-Type"] = typeOf[q.form]
 	q.Out = q.form.append(q.Out, element, false, fields...)
 }
+
+// gone answers that what was in the path is there no more.
+func (q *request) gone() { q.Status = http.StatusNoContent }
 
 // refuse answers with an error.
 func (q *request) refuse(err error) {

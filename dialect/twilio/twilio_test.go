@@ -27,7 +27,7 @@ import (
 func sid(id ledger.AccountID) string { return "AC" + strings.ReplaceAll(id.String(), "-", "") }
 
 func serve(w *dialecttest.World, o dialect.Options) http.Handler {
-	return twilio.New(w.Ledger, w.Auth, o)
+	return twilio.New(w.Ledger, w.Auth, twilio.Options{Options: o})
 }
 
 // token issues an account's auth token, or an API key.
@@ -349,7 +349,7 @@ func TestRefusals(t *testing.T) {
 	a.wants(403, 20006, "Access Denied", request("GET", at, ".json", scopeless))
 
 	// Path and method come before the credential.
-	for _, text := range []string{"GET /2010-04-01/Nothing.json", "POST /2010-04-01/Accounts.json", "GET /2010-04-01/Accounts/" + at + "/Balance/.json",
+	for _, text := range []string{"GET /2010-04-01/Nothing.json", "GET /2010-04-01/Accounts/" + at + "/Nothing.json", "GET /2010-04-01/Accounts/" + at + "/Balance/.json",
 		"GET /2010-04-01/Accounts//Balance.json", "GET /2010-04-01/Accounts/" + at + "/balance.json", "GET /elsewhere.json"} {
 		resp, body := a.ask(text)
 		if want := "The requested resource " + strings.Fields(text)[1] + " was not found"; resp.StatusCode != 404 || !strings.Contains(body, want) {
@@ -585,7 +585,7 @@ func TestErrors(t *testing.T) {
 func TestInternal(t *testing.T) {
 	w := dialecttest.Open(t)
 	var log strings.Builder
-	h := twilio.New(nil, w.Auth, dialect.Options{Logger: logTo(&log)}) // which panics
+	h := twilio.New(nil, w.Auth, twilio.Options{Options: dialect.Options{Logger: logTo(&log)}}) // which panics
 	account := w.Account("USD", "1")
 	for _, extension := range []string{"", ".json", ".csv"} {
 		resp, body := asker{t, h}.ask(request("GET", sid(account), extension, token(w, account, true)))

@@ -1,6 +1,7 @@
 package twilio
 
 import (
+	"encoding/hex"
 	"strconv"
 	"strings"
 
@@ -44,6 +45,9 @@ func parseSID(sid string) (id ledger.AccountID, ok bool) {
 	return ledger.ParseAccountID(sid[2:])
 }
 
+// ownSID is the SID that an account has of itself.
+func ownSID(id ledger.AccountID) string { return "AC" + hex.EncodeToString(id[:]) }
+
 // A form is how a resource is written: the extension of the path says which.
 type form uint8
 
@@ -68,27 +72,70 @@ func cutForm(path string) (string, form) {
 type field struct {
 	name  string
 	value string
-	bare  bool // in JSON without quotes: a number
+	is    sort
+	in    []field // of an object
 }
 
-// append appends a resource. Element is its name, which only XML has. Compact is
-// JSON as the vendor's edge writes it, without spaces.
+// A sort is what a field's value is.
+type sort uint8
+
+const (
+	text   sort = iota
+	number      // in JSON without quotes
+	null        // no value: null in JSON, else empty
+	object      // fields of its own, which CSV leaves out
+)
+
+// optional is a text, or null if that is empty.
+func optional(name, value string) field {
+	if value == "" {
+		return field{name: name, is: null}
+	}
+	return field{name: name, value: value}
+}
+
+// A resource is what an answer is about. Element is its name in XML.
+type resource struct {
+	element string
+	fields  []field
+}
+
+const (
+	xmlStart = "<?xml version='1.0' encoding='UTF-8'?>\n<TwilioResponse>"
+	xmlEnd   = "</TwilioResponse>"
+)
+
+// append appends a resource. Compact is JSON as the vendor's edge writes it,
+// without spaces.
 func (f form) append(b []byte, element string, compact bool, fields ...field) []byte {
 	switch f {
 	case asJSON:
 		return appendJSON(b, compact, fields)
 	case asCSV:
-		return appendCSV(b, fields)
+		return appendCSVLine(appendCSVNames(b, fields), fields)
 	}
-	b = append(b, "<?xml version='1.0' encoding='UTF-8'?>\n<TwilioResponse><"...)
-	b = append(append(b, element...), '>')
+	return append(appendXML(append(b, xmlStart...), element, fields), xmlEnd...)
+}
+
+func appendXML(b []byte, element string, fields []field) []byte {
+	b = append(append(append(b, '<'), element...), '>')
 	for i := range fields {
-		b = append(appendCamel(append(b, '<'), fields[i].name), '>')
-		b = appendXMLText(b, fields[i].value)
-		b = append(appendCamel(append(b, "</"...), fields[i].name), '>')
+		b = appendXMLField(b, &fields[i])
 	}
-	b = append(append(b, "</"...), element...)
-	return append(b, "></TwilioResponse>"...)
+	return append(append(append(b, "</"...), element...), '>')
+}
+
+func appendXMLField(b []byte, f *field) []byte {
+	b = appendCamel(append(b, '<'), f.name)
+	if f.is == null {
+		return append(b, "/>"...)
+	}
+	b = append(b, '>')
+	for i := range f.in {
+		b = appendXMLField(b, &f.in[i])
+	}
+	b = appendXMLText(b, f.value)
+	return append(appendCamel(append(b, "</"...), f.name), '>')
 }
 
 func appendJSON(b []byte, compact bool, fields []field) []byte {
@@ -104,10 +151,15 @@ func appendJSON(b []byte, compact bool, fields []field) []byte {
 			b = append(b, comma...)
 		}
 		b = append(append(b, fields[i].name...), colon...)
-		if fields[i].bare {
-			b = append(b, fields[i].value...)
-		} else {
+		switch fields[i].is {
+		case text:
 			b = appendQuoted(b, fields[i].value)
+		case number:
+			b = append(b, fields[i].value...)
+		case null:
+			b = append(b, "null"...)
+		case object:
+			b = appendJSON(b, compact, fields[i].in)
 		}
 	}
 	return append(b, '}')
@@ -140,6 +192,8 @@ func appendXMLText(b []byte, s string) []byte {
 			b = append(b, "&lt;"...)
 		case '>':
 			b = append(b, "&gt;"...)
+		case '"':
+			b = append(b, "&quot;"...)
 		default:
 			b = append(b, c)
 		}
@@ -147,19 +201,32 @@ func appendXMLText(b []byte, s string) []byte {
 	return b
 }
 
-// appendCSV appends a line of names and one of values.
-func appendCSV(b []byte, fields []field) []byte {
+// appendCSVNames appends the line of names.
+func appendCSVNames(b []byte, fields []field) []byte {
+	start := len(b)
 	for i := range fields {
-		if i > 0 {
+		if fields[i].is == object {
+			continue
+		}
+		if len(b) > start {
 			b = append(b, ',')
 		}
 		b = appendCamel(b, fields[i].name)
 	}
-	b = append(b, '\n')
+	return append(b, '\n')
+}
+
+// appendCSVLine appends the line of values.
+func appendCSVLine(b []byte, fields []field) []byte {
+	first := true
 	for i := range fields {
-		if i > 0 {
+		if fields[i].is == object {
+			continue
+		}
+		if !first {
 			b = append(b, ',')
 		}
+		first = false
 		if value := fields[i].value; strings.ContainsAny(value, ",\"\r\n") {
 			b = append(append(append(b, '"'), strings.ReplaceAll(value, `"`, `""`)...), '"')
 		} else {
@@ -211,6 +278,9 @@ const (
 	notFound
 	tooMany
 	invalid
+	parentSuspended
+	alreadyClosed
+	manySubAccounts
 	internal
 	unavailable
 )
@@ -218,7 +288,8 @@ const (
 // faults is the catalogue of refusals. The server takes the row that it names,
 // or the one of the ledger's code; the client finds the row by its code. Codes
 // are the vendor's (docs/errors); messages are as recorded, or ours where no
-// recording is known: those of 20001, 20004, 20429, 20500 and 20503.
+// recording is known: those of 20001, 20004, 20429, 20500, 20503 and of what
+// becomes of accounts. That of 20001 says which parameter is wrong (see invalidParameter).
 var faults = [...]fault{
 	noCredentials: {code: 20003, status: 401, message: "Authentication Error - No credentials provided", compact: true, reason: dialect.Unauthorized},
 	wrongUser:     {code: 20003, status: 401, message: "Authentication Error - invalid username", compact: true, reason: dialect.Unauthorized},
@@ -237,9 +308,19 @@ var faults = [...]fault{
 	invalid: {code: 20001, status: 400, message: "Invalid parameter", reason: dialect.Refused, means: []ledger.Code{ledger.Invalid,
 		ledger.IDTaken, ledger.Changed, ledger.Exists, ledger.HoldClosed, ledger.HoldExpired, ledger.NotEmpty, ledger.OverRefund,
 		ledger.Overflow, ledger.TooMany}},
-	internal: {code: 20500, status: 500, message: "Internal Server Error", reason: dialect.Unavailable, means: []ledger.Code{ledger.Internal}},
+	parentSuspended: {code: 21476, status: 400, message: "The status of a subaccount cannot be changed while its parent account is suspended", reason: dialect.Refused},
+	alreadyClosed:   {code: 21479, status: 400, message: "The account is closed already, which is for good", reason: dialect.Refused},
+	manySubAccounts: {code: 21480, status: 400, message: "The account has as many subaccounts as it may have", reason: dialect.Refused},
+	internal:        {code: 20500, status: 500, message: "Internal Server Error", reason: dialect.Unavailable, means: []ledger.Code{ledger.Internal}},
 	unavailable: {code: 20503, status: 503, message: "Service Unavailable", reason: dialect.Unavailable,
 		means: []ledger.Code{ledger.Unavailable, ledger.Timeout, ledger.Contention, ledger.ClockJump}},
+}
+
+// invalidParameter is the fault of a request with a parameter that cannot be.
+func invalidParameter(message string) error {
+	f := faults[invalid]
+	f.message = message
+	return &f
 }
 
 // Error makes a fault what an endpoint can return.
@@ -260,14 +341,14 @@ func faultOf(code ledger.Code) *fault {
 // append appends the error about a path.
 func (f *fault) append(b []byte, as form, path string) []byte {
 	code := strconv.Itoa(f.code)
-	fields := [5]field{{"code", code, true}}
+	fields := [5]field{{name: "code", value: code, is: number}}
 	n := 1
 	if f.detail != "" {
-		fields[n] = field{"detail", f.detail, false}
+		fields[n] = field{name: "detail", value: f.detail}
 		n++
 	}
-	fields[n] = field{"message", strings.Replace(f.message, "%s", path, 1), false}
-	fields[n+1] = field{"more_info", "https://www.twilio.com/docs/errors/" + code, false}
-	fields[n+2] = field{"status", strconv.Itoa(f.status), true}
+	fields[n] = field{name: "message", value: strings.Replace(f.message, "%s", path, 1)}
+	fields[n+1] = field{name: "more_info", value: "https://www.twilio.com/docs/errors/" + code}
+	fields[n+2] = field{name: "status", value: strconv.Itoa(f.status), is: number}
 	return as.append(b, "RestException", f.compact, fields[:n+3]...)
 }

@@ -1,0 +1,426 @@
+package twilio
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"saldo/auth"
+	"saldo/ledger"
+	"saldo/money"
+)
+
+// States of an account, as the API calls those of the ledger.
+var statusNames = [...]string{ledger.StatusOpen: "active", ledger.StatusFrozen: "suspended", ledger.StatusClosed: "closed"}
+
+func parseStatus(text string) (ledger.Status, error) {
+	for st, name := range statusNames {
+		if name == text {
+			return ledger.Status(st), nil
+		}
+	}
+	return 0, invalidParameter("Status has to be active, suspended or closed")
+}
+
+// A profile is what an account's free text says: a name, and what others keep
+// there, which stays as it is.
+type profile struct {
+	Name     *string         `json:"name,omitempty"`
+	Metadata json.RawMessage `json:"metadata,omitempty"`
+}
+
+func (s *Server) profile(ctx context.Context, a *ledger.Account) (p profile, err error) {
+	data, err := s.ledger.Text(ctx, a.Book, a.Profile)
+	if err == nil && json.Unmarshal(data, &p) != nil {
+		p = profile{} // erased, or never there
+	}
+	return p, err
+}
+
+func (p *profile) name() string {
+	if p.Name == nil {
+		return ""
+	}
+	return *p.Name
+}
+
+func (p *profile) text() *ledger.Text {
+	data, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // a string, and JSON that was read
+	}
+	return &ledger.Text{Data: data}
+}
+
+// mostScanned is how many sub-accounts a page looks at for those that it is asked
+// for; then the next page goes on.
+const mostScanned = 5000
+
+// listAccounts serves GET /Accounts: the account that asks and its sub-accounts,
+// in the order in which they were made.
+func (q *request) listAccounts() error {
+	v, p, err := q.list()
+	if err != nil {
+		return err
+	}
+	wanted := v.Get("Status")
+	if wanted != "" {
+		if _, err := parseStatus(wanted); err != nil {
+			return err
+		}
+	}
+	b, err := q.holder(auth.Read)
+	if err != nil {
+		return err
+	}
+	l := listing{key: "accounts", element: "Account", path: version + "/Accounts", filters: v}
+	add := func(a *ledger.Account) error {
+		it, err := q.accountItem(a)
+		if err != nil || v.Has("FriendlyName") && it.name != v.Get("FriendlyName") || wanted != "" && it.status != wanted {
+			return err
+		}
+		l.records = append(l.records, it.resource)
+		return nil
+	}
+	self, at := string(b.Account.ID[:]), p.from
+	if at == "" {
+		if err := add(b.Account); err != nil {
+			return err
+		}
+		at = self
+	}
+	if isKey(q.cred) { // which opens no sub-account
+		q.giveList(&l, &p)
+		return nil
+	}
+	query := ledger.Query{List: ledger.ListAccounts, Tenant: b.Account.Tenant, Parent: b.Account.ID, From: strings.TrimPrefix(at, self)}
+	scanned := 0
+	for row, err := range q.s.ledger.Scan(q.Context(), query) {
+		if err != nil {
+			return err
+		}
+		if len(l.records) == p.size || scanned == mostScanned {
+			l.next = at
+			break
+		}
+		if err := add(row.Account); err != nil {
+			return err
+		}
+		scanned, at = scanned+1, row.Key
+	}
+	q.giveList(&l, &p)
+	return nil
+}
+
+// list reads what every list is asked with.
+func (q *request) list() (url.Values, page, error) {
+	v, err := q.params()
+	if err != nil {
+		return nil, page{}, err
+	}
+	p, err := q.page(v)
+	return v, p, err
+}
+
+// fetchAccount serves GET /Accounts/{Sid}.
+func (q *request) fetchAccount() error {
+	b, err := q.account(auth.Read)
+	if err != nil {
+		return err
+	}
+	return q.giveAccount(http.StatusOK, b.Account)
+}
+
+func (q *request) giveAccount(status int, a *ledger.Account) error {
+	it, err := q.accountItem(a)
+	if err == nil {
+		q.give(status, it.element, it.fields...)
+	}
+	return err
+}
+
+// createAccount serves POST /Accounts: a sub-account that draws on the balance of
+// the account that asks, and a token for it that may do what the caller's may.
+func (q *request) createAccount() error {
+	v, err := q.params()
+	if err != nil {
+		return err
+	}
+	b, err := q.holder(auth.Admin)
+	if err != nil {
+		return err
+	}
+	parent := b.Account
+	now, err := q.s.ledger.Now()
+	if err != nil {
+		return err
+	}
+	name := v.Get("FriendlyName")
+	if name == "" {
+		name = "SubAccount Created at " + now.Std().Format("2006-01-02 03:04 pm")
+	}
+	if err := checkText("FriendlyName", name, 64); err != nil {
+		return err
+	}
+	if !parent.Parent.IsZero() || isKey(q.cred) { // a sub-account has none, as with the vendor
+		return &faults[accessDenied]
+	}
+	if int(parent.Children) >= q.s.o.SubAccounts {
+		return &faults[manySubAccounts]
+	}
+	op := &ledger.OpenAccount{ID: q.s.ledger.NewID(), Parent: parent.ID, Mode: ledger.Drawing, Profile: (&profile{Name: &name}).text()}
+	if text := v.Get("Cap"); text != "" {
+		if op.Cap, err = parseCap(text, b.Unit); err != nil {
+			return err
+		}
+	}
+	spec := auth.Spec{Dialect: auth.Twilio, Name: "sub-account", Tenant: parent.Tenant, Root: op.ID, Scopes: scopesOf(q.cred),
+		Allow: q.cred.Allow, Expires: q.cred.Expires}
+	if _, err := q.post(parent, &ledger.Command{Ops: []ledger.Op{op}}); err != nil {
+		return err
+	}
+	if _, err := q.s.auth.Issue(q.Context(), q.cred.Number, "", spec); err != nil {
+		return err
+	}
+	made, err := q.s.ledger.Account(q.Context(), op.ID)
+	if err != nil {
+		return err
+	}
+	return q.giveAccount(http.StatusCreated, made)
+}
+
+// scopesOf are the scopes that a credential of this API can get from another.
+func scopesOf(c *auth.Credential) (s auth.Scope) {
+	for _, one := range []auth.Scope{auth.Read, auth.Charge, auth.Admin} {
+		if c.Scopes.Has(one) {
+			s |= one
+		}
+	}
+	return s
+}
+
+// isKey reports whether a credential is an API key, which opens one account alone.
+func isKey(c *auth.Credential) bool {
+	return c.Dialect == auth.Twilio && strings.HasPrefix(c.ID, "SK")
+}
+
+// parseCap reads the parameter Cap, which the vendor does not have: the most that
+// a sub-account may spend of its parent's money, in all.
+func parseCap(text string, unit money.Unit) (*money.Amount, error) {
+	most, err := unit.Parse(text)
+	if err != nil || most.Sign() < 0 {
+		return nil, invalidParameter("Cap has to be an amount in " + unit.Code)
+	}
+	return &most, nil
+}
+
+// post has the ledger do what a request asks for, in an account's book.
+func (q *request) post(a *ledger.Account, c *ledger.Command) (ledger.Result, error) {
+	c.Tenant, c.Book, c.Actor = a.Tenant, a.Book, q.cred.Number
+	return q.s.ledger.Post(q.Context(), c)
+}
+
+// updateAccount serves POST /Accounts/{Sid}.
+func (q *request) updateAccount() error {
+	v, err := q.params()
+	if err != nil {
+		return err
+	}
+	b, err := q.account(auth.Admin)
+	if err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		op, err := q.setting(b.Account, b.Unit, v)
+		if err != nil {
+			return err
+		}
+		if op != nil {
+			_, err = q.post(b.Account, &ledger.Command{Ops: []ledger.Op{op}})
+		}
+		a, missing := q.s.ledger.Account(q.Context(), b.Account.ID)
+		if missing != nil {
+			return missing
+		}
+		if ledger.CodeOf(err) == ledger.Changed && try < 8 { // somebody else has set something
+			b.Account = a
+			continue
+		}
+		switch ledger.CodeOf(err) {
+		case ledger.OK:
+			return q.giveAccount(http.StatusOK, a)
+		case ledger.NotEmpty:
+			return invalidParameter("An account that has a balance, open holds or subaccounts that are not closed cannot be closed")
+		}
+		return err
+	}
+}
+
+// setting returns what an update changes of an account, or nil.
+func (q *request) setting(a *ledger.Account, unit money.Unit, v url.Values) (*ledger.SetAccount, error) {
+	op, changes := &ledger.SetAccount{Account: a.ID, Expect: a.Version}, false
+	if name := v.Get("FriendlyName"); name != "" {
+		if err := checkText("FriendlyName", name, 64); err != nil {
+			return nil, err
+		}
+		p, err := q.s.profile(q.Context(), a)
+		if err != nil {
+			return nil, err
+		}
+		p.Name = &name
+		op.Profile, changes = p.text(), true
+	}
+	if text := v.Get("Status"); text != "" {
+		st, err := parseStatus(text)
+		if err == nil {
+			err = q.mayBecome(a, st)
+		}
+		if err != nil {
+			return nil, err
+		}
+		op.Status, changes = &st, true
+	}
+	if v.Has("Cap") {
+		if a.Mode != ledger.Drawing {
+			return nil, invalidParameter("Cap is for subaccounts that draw on their parent's balance")
+		}
+		if text := v.Get("Cap"); text == "" {
+			op.NoCap = true
+		} else {
+			limit, err := parseCap(text, unit)
+			if err != nil {
+				return nil, err
+			}
+			op.Cap = limit
+		}
+		changes = true
+	}
+	if !changes {
+		return nil, nil
+	}
+	return op, nil
+}
+
+// mayBecome says why an account cannot get a status.
+func (q *request) mayBecome(a *ledger.Account, st ledger.Status) error {
+	if a.Status == ledger.StatusClosed {
+		return &faults[alreadyClosed]
+	}
+	if a.Parent.IsZero() {
+		return nil
+	}
+	parent, err := q.s.ledger.Account(q.Context(), a.Parent)
+	if err != nil {
+		return err
+	}
+	above, err := q.s.ledger.Status(q.Context(), parent)
+	if err == nil && above != ledger.StatusOpen {
+		err = &faults[parentSuspended]
+	}
+	return err
+}
+
+// An accountItem is an account as answers have it.
+type accountItem struct {
+	resource
+	name, status string
+}
+
+func (q *request) accountItem(a *ledger.Account) (it accountItem, err error) {
+	ctx := q.Context()
+	sid, err := q.sidOf(a.ID)
+	if err != nil {
+		return it, err
+	}
+	owner := sid
+	if !a.Parent.IsZero() {
+		if owner, err = q.sidOf(a.Parent); err != nil {
+			return it, err
+		}
+	}
+	p, err := q.s.profile(ctx, a)
+	if err != nil {
+		return it, err
+	}
+	st, err := q.s.ledger.Status(ctx, a)
+	if err != nil {
+		return it, err
+	}
+	token, err := q.token(a, sid)
+	if err != nil {
+		return it, err
+	}
+	updated, err := q.settingsAt(a)
+	if err != nil {
+		return it, err
+	}
+	at := version + "/Accounts/" + sid
+	it.name, it.status = p.name(), statusNames[st]
+	it.resource = resource{"Account", []field{
+		optional("auth_token", token),
+		{name: "date_created", value: date(a.Created)},
+		{name: "date_updated", value: date(updated)},
+		{name: "friendly_name", value: it.name},
+		{name: "owner_account_sid", value: owner},
+		{name: "sid", value: sid},
+		{name: "status", value: it.status},
+		{name: "subresource_uris", is: object, in: []field{
+			{name: "balance", value: at + "/Balance" + q.extension},
+			{name: "keys", value: at + "/Keys" + q.extension},
+			{name: "usage", value: at + "/Usage/Records" + q.extension},
+			{name: "usage_triggers", value: at + "/Usage/Triggers" + q.extension},
+		}},
+		{name: "type", value: "Full"},
+		{name: "uri", value: at + q.extension},
+	}}
+	if a.HasCap {
+		unit, err := q.s.ledger.UnitOf(ctx, a)
+		if err != nil {
+			return it, err
+		}
+		it.fields = append(it.fields, field{name: "cap", value: a.Cap.TextMin(int(unit.Scale), min(leastDecimals, int(unit.Scale)))})
+	}
+	return it, nil
+}
+
+// settingsAt is when an account's settings last changed.
+func (q *request) settingsAt(a *ledger.Account) (ledger.Time, error) {
+	e, err := q.s.ledger.Event(q.Context(), a.Book, a.Version)
+	if err != nil {
+		return 0, err
+	}
+	return e.Time, nil
+}
+
+// token returns the auth token of an account if who asks may see it: not an API
+// key, and nobody who may do less than the token.
+func (q *request) token(a *ledger.Account, sid string) (string, error) {
+	c, err := q.s.tokenOf(q.Context(), a, sid)
+	if err != nil || c == nil || isKey(q.cred) || !q.cred.Scopes.Has(c.Scopes) {
+		return "", err
+	}
+	secrets, err := q.s.auth.Reveal(q.Context(), c.ID)
+	if err != nil || len(secrets) == 0 {
+		return "", err
+	}
+	return string(secrets[0]), nil
+}
+
+// tokenOf returns the credential that is an account's auth token, or nil.
+func (s *Server) tokenOf(ctx context.Context, a *ledger.Account, sid string) (*auth.Credential, error) {
+	for _, id := range []string{sid, ownSID(a.ID)} {
+		c, err := s.auth.ByID(ctx, id)
+		if err == nil && c.Dialect == auth.Twilio && c.Root == a.ID && !c.Revoked {
+			return &c, nil
+		}
+		if err != nil && ledger.CodeOf(err) != ledger.NotFound {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// date returns a time as resources have it, of RFC 2822.
+func date(t ledger.Time) string { return t.Std().Format("Mon, 02 Jan 2006 15:04:05 +0000") }
