@@ -171,6 +171,11 @@ func (w *writer) set(key, value []byte) {
 	w.fail(w.batch.Set(key, value, nil))
 }
 
+func (w *writer) merge(key, value []byte) {
+	w.key, w.value = key, value
+	w.fail(w.batch.Merge(key, value, nil))
+}
+
 func (w *writer) delete(key []byte) {
 	w.key = key
 	w.fail(w.batch.Delete(key, nil))

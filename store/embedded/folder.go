@@ -9,7 +9,7 @@ import (
 	"saldo/ledger"
 )
 
-// A folder makes derived rows of events and writes them as one batch.
+// A folder makes derived rows of events and writes them in batches.
 type folder struct {
 	writer
 	s       *Store
@@ -19,17 +19,19 @@ type folder struct {
 	tenants map[ledger.BookID]ledger.TenantID // of the books met so far
 	chunks  map[ledger.AccountID]*chunk
 	words   map[ledger.AccountID][]string // of profiles, where the batch changes them
-	sums    *sums
+	sums    sums
+	trees   trees
 }
 
-func newFolder(s *Store, indexes []derived, sums *sums) *folder {
+func newFolder(s *Store, indexes []derived) *folder {
 	return &folder{
 		writer: writer{batch: s.db.NewBatch()}, s: s, indexes: indexes,
 		marks:   map[ledger.BookID]uint64{},
 		tenants: map[ledger.BookID]ledger.TenantID{},
 		chunks:  map[ledger.AccountID]*chunk{},
 		words:   map[ledger.AccountID][]string{},
-		sums:    sums,
+		sums:    sums{},
+		trees:   trees{},
 	}
 }
 
@@ -48,13 +50,14 @@ func (f *folder) flush() error {
 	for id, c := range f.chunks {
 		f.set(chunkKey(f.key[:0], id, c.first), c.value)
 	}
-	f.setSums()
+	f.addSums()
 	for book, seq := range f.marks {
 		f.set(watermarkKey(f.key[:0], book), appendWatermark(f.value[:0], seq))
 	}
 	if f.err != nil {
 		return f.err
 	}
+	f.s.indexRows.Add(uint64(f.batch.Count()))
 	err := f.s.commit(f.batch, pebble.NoSync)
 	f.batch.Close()
 	f.batch, f.events = f.s.db.NewBatch(), 0
@@ -63,6 +66,9 @@ func (f *folder) flush() error {
 	clear(f.words)
 	return err
 }
+
+// rows is about how many rows the next flush writes.
+func (f *folder) rows() int { return len(f.chunks) + len(f.sums) + int(f.batch.Count()) }
 
 // tenant returns whose book it is.
 func (f *folder) tenant(book ledger.BookID) ledger.TenantID {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -34,9 +33,15 @@ func derivedIndexes() []derived {
 	}
 }
 
+// What is folded is written when it has become much or has waited for a while;
+// or at once if somebody waits for it. The longer it waits, the fewer rows it
+// is: of an account that is charged again and again there is one.
 const (
-	indexFlush  = 8192                  // events that are folded into one batch of rows
-	indexLinger = 25 * time.Millisecond // how long few events wait for more, if nobody waits for them
+	indexTake   = 2048                  // events that wake the indexer
+	indexLinger = 25 * time.Millisecond // how long fewer wait for more
+	indexRows   = 128 << 10             // that are written in one batch
+	indexWait   = time.Second           // how long what was folded waits to be written
+	indexFlush  = 8192                  // events of a batch while the journal is read
 )
 
 // An indexer folds events into the derived indexes, in one goroutine. At first
@@ -46,7 +51,6 @@ const (
 type indexer struct {
 	s       *Store
 	indexes []derived
-	sums    *sums         // the goroutine's
 	done    chan struct{} // closed when the goroutine has ended
 
 	mu      sync.Mutex
@@ -54,6 +58,7 @@ type indexer struct {
 	live    bool
 	behind  map[ledger.BookID]uint64 // while not live: the heads to be reached
 	queue   []fed                    // while live
+	waiting uint64                   // events in queue
 	fed     uint64                   // events that there were to fold
 	folded  uint64                   // and those that were
 	bound   uint64                   // lag at which Append waits
@@ -66,11 +71,12 @@ type fed struct {
 	book   ledger.BookID
 	tenant ledger.TenantID
 	events []*ledger.Event
+	rows   []*ledger.Account // of the whole Append, with its first book
 }
 
 func startIndexer(s *Store) (*indexer, error) {
 	ix := &indexer{
-		s: s, indexes: derivedIndexes(), sums: newSums(), done: make(chan struct{}),
+		s: s, indexes: derivedIndexes(), done: make(chan struct{}),
 		changed: make(chan struct{}), behind: map[ledger.BookID]uint64{}, bound: ^uint64(0),
 	}
 	v, err := s.view(s.ctx)
@@ -130,13 +136,28 @@ func (ix *indexer) work() error {
 		return err
 	}
 	ix.update(func() { ix.bound = ix.s.options.MaxLag })
+	f := newFolder(ix.s, ix.indexes)
+	var since time.Time // of the first event that is folded and not written
 	for {
-		items, err := ix.take()
+		items, hurry, err := ix.take(f.events > 0, since.Add(indexWait))
 		if err != nil {
 			return err
 		}
-		if err := ix.foldItems(items); err != nil {
-			return err
+		if f.events == 0 {
+			since = time.Now()
+		}
+		for _, item := range items {
+			f.trees.learn(item.rows)
+			f.tenants[item.book] = item.tenant
+			for _, e := range item.events {
+				f.event(item.book, e)
+			}
+			f.marks[item.book] = item.events[len(item.events)-1].Seq
+		}
+		if f.events > 0 && (hurry || f.rows() >= indexRows || time.Since(since) >= indexWait) {
+			if err := ix.flush(f); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -217,60 +238,57 @@ func (ix *indexer) hurry() func() {
 func (ix *indexer) feed(b *ledger.Batch) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	had, lag := len(ix.queue), ix.fed-ix.folded
+	had, waiting := len(ix.queue), ix.waiting
 	for i := range b.Books {
 		be := &b.Books[i]
 		ix.fed += uint64(len(be.Events))
 		switch {
 		case ix.err != nil:
 		case ix.live:
-			ix.queue = append(ix.queue, fed{be.Head.Book, be.Head.Tenant, be.Events})
+			item := fed{be.Head.Book, be.Head.Tenant, be.Events, nil}
+			if i == 0 {
+				item.rows = b.Accounts
+			}
+			ix.queue = append(ix.queue, item)
+			ix.waiting += uint64(len(be.Events))
 		default:
 			ix.behind[be.Head.Book] = be.Head.Seq
 		}
 	}
 	// The indexer waits for something to fold, and then for enough of it: to
 	// wake it for every Append in between would cost as much as the folding.
-	if had == 0 || lag < indexFlush && ix.fed-ix.folded >= indexFlush || !ix.live {
+	if had == 0 || waiting < indexTake && ix.waiting >= indexTake || !ix.live {
 		close(ix.changed)
 		ix.changed = make(chan struct{})
 	}
 }
 
-// take returns what is queued: at once if somebody waits for it, and otherwise
-// when it is worth a batch or has lain for a moment.
-func (ix *indexer) take() (items []fed, err error) {
+// take returns what is queued: at once if somebody waits for it, which is hurry,
+// and otherwise when it is much or has lain for a moment. If there are folded
+// events it comes back without any at a deadline, or when somebody waits.
+func (ix *indexer) take(folded bool, deadline time.Time) (items []fed, hurry bool, err error) {
 	ctx := ix.s.ctx
-	if err := ix.until(ctx, func() bool { return len(ix.queue) > 0 }); err != nil {
-		return nil, err
+	first, cancel := ctx, func() {}
+	if folded {
+		first, cancel = context.WithDeadline(ctx, deadline)
+	}
+	err = ix.until(first, func() bool { return len(ix.queue) > 0 || folded && ix.waiters > 0 })
+	cancel()
+	if ctx.Err() != nil || err != nil && first.Err() == nil {
+		return nil, false, errors.Join(ctx.Err(), err)
 	}
 	linger, cancel := context.WithTimeout(ctx, indexLinger)
 	defer cancel()
-	err = ix.until(linger, func() bool { return ix.waiters > 0 || ix.fed-ix.folded >= indexFlush })
+	if err == nil {
+		_ = ix.until(linger, func() bool { return ix.waiters > 0 || ix.waiting >= indexTake })
+	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return nil, false, ctx.Err()
 	}
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	n := 0
-	for events := 0; n < len(ix.queue) && events < indexFlush; n++ {
-		events += len(ix.queue[n].events)
-	}
-	items = slices.Clone(ix.queue[:n])
-	ix.queue = slices.Delete(ix.queue, 0, n)
-	return items, nil
-}
-
-func (ix *indexer) foldItems(items []fed) error {
-	f := newFolder(ix.s, ix.indexes, ix.sums)
-	for _, item := range items {
-		f.tenants[item.book] = item.tenant
-		for _, e := range item.events {
-			f.event(item.book, e)
-		}
-		f.marks[item.book] = item.events[len(item.events)-1].Seq
-	}
-	return ix.flush(f)
+	items, ix.queue, ix.waiting = ix.queue, nil, 0
+	return items, ix.waiters > 0, nil
 }
 
 // flush writes what was folded, and counts it.
@@ -326,7 +344,7 @@ func (ix *indexer) fold(indexes []derived, book ledger.BookID, from, to uint64, 
 		return err
 	}
 	defer j.close()
-	f := newFolder(ix.s, indexes, ix.sums)
+	f := newFolder(ix.s, indexes)
 	for seq := from + 1; seq <= to; seq++ {
 		e, _, err := j.event(seq)
 		if err != nil {

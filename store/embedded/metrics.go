@@ -15,6 +15,7 @@ type Metrics struct {
 	Compactions    int64
 	Compacting     int64 // compactions and flushes under way
 	IndexLag       uint64
+	IndexRows      uint64 // rows of indexes that were written since the store was opened
 }
 
 // Metrics reads the store's figures. It takes some microseconds.
@@ -32,6 +33,7 @@ func (s *Store) Metrics() Metrics {
 		Compactions:    m.Compact.Count,
 		Compacting:     m.Compact.NumInProgress + m.Flush.NumInProgress,
 		IndexLag:       s.IndexLag(),
+		IndexRows:      s.indexRows.Load(),
 	}
 	for i := range m.Levels {
 		out.Tables += m.Levels[i].TablesCount

@@ -76,14 +76,15 @@ func (o Options) withDefaults(dir string) (Options, string, error) {
 
 // A Store keeps books in a directory. It implements [ledger.Store].
 type Store struct {
-	dir     string
-	options Options
-	db      *pebble.DB
-	lock    *lock
-	reserve reserve
-	ids     *ids
-	index   *indexer
-	eraser  *eraser
+	dir       string
+	options   Options
+	db        *pebble.DB
+	lock      *lock
+	reserve   reserve
+	ids       *ids
+	index     *indexer
+	indexRows atomic.Uint64 // that the indexer has written
+	eraser    *eraser
 
 	writing sync.Mutex // held by Append
 	heads   map[ledger.BookID]ledger.Head
@@ -177,6 +178,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		LBaseMaxBytes:               64 << 20,
 		MaxOpenFiles:                500,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
+		Merger:                      sumMerger,
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, max(1, min(3, runtime.NumCPU()-1)) },
 		Logger:                      (*pebbleLogger)(s),
 		ReadOnly:                    s.options.ReadOnly,

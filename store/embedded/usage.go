@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"hash/maphash"
+	"io"
 	"math/bits"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -82,14 +83,37 @@ func decodeSum(b []byte) (*ledger.UsageSum, error) {
 	return s, r.end()
 }
 
-// sums are the rows of usage that were last added to, and the trees that
-// accounts are in, which never change: what is used again costs no read. Only
-// the indexer writes such rows.
-type sums struct {
-	rows    map[usageKey]*ledger.UsageSum
-	changed map[usageKey]*ledger.UsageSum // of rows: not yet in a batch
-	trees   trees
+// sumMerger adds up what is merged into a row of usage: such rows are added to
+// without being read. Its name stands in the store's files.
+var sumMerger = &pebble.Merger{
+	Name: "saldo.usage",
+	Merge: func(_, value []byte) (pebble.ValueMerger, error) {
+		sum, err := decodeSum(value)
+		if err != nil {
+			return nil, err
+		}
+		return &sumInProgress{*sum}, nil
+	},
 }
+
+type sumInProgress struct{ sum ledger.UsageSum }
+
+func (m *sumInProgress) MergeNewer(value []byte) error {
+	sum, err := decodeSum(value)
+	if err == nil {
+		m.sum.Add(*sum)
+	}
+	return err
+}
+
+func (m *sumInProgress) MergeOlder(value []byte) error { return m.MergeNewer(value) } // the order is all one
+
+func (m *sumInProgress) Finish(bool) ([]byte, io.Closer, error) {
+	return appendSum(nil, &m.sum), nil, nil
+}
+
+// sums are what is to be merged into rows of usage with the next batch.
+type sums map[usageKey]*ledger.UsageSum
 
 // A tree is the unit of an account and the accounts above it.
 type tree struct {
@@ -97,45 +121,40 @@ type tree struct {
 	above []ledger.AccountID
 }
 
-// mostSums bounds what is kept from one batch to the next.
-const mostSums = 16 << 10
-
-func newSums() *sums {
-	return &sums{rows: map[usageKey]*ledger.UsageSum{}, changed: map[usageKey]*ledger.UsageSum{}, trees: trees{}}
-}
+// mostTrees bounds what is kept from one batch to the next.
+const mostTrees = 16 << 10
 
 func (f *folder) usage(_ ledger.BookID, e *ledger.Event) {
-	f.fail(f.sums.trees.each(f.s.db, e, func(k usageKey, u *ledger.Use) {
-		row := f.sums.rows[k]
+	f.fail(f.trees.each(f.s.db, e, func(k usageKey, u *ledger.Use) {
+		row := f.sums[k]
 		if row == nil {
-			f.key = k.append(f.key[:0])
-			var err error
-			row, err = get(f.s.db, f.key, decodeSum)
-			f.fail(err)
-			if row == nil {
-				row = new(ledger.UsageSum)
-			}
-			f.sums.rows[k] = row
+			row = new(ledger.UsageSum)
+			f.sums[k] = row
 		}
 		row.Add(u.Sum())
-		f.sums.changed[k] = row
 	}))
 }
 
-// setSums puts the rows that have changed into the batch.
-func (f *folder) setSums() {
-	for k, row := range f.sums.changed {
-		f.set(k.append(f.key[:0]), appendSum(f.value[:0], row))
+// addSums puts the sums into the batch.
+func (f *folder) addSums() {
+	for k, row := range f.sums {
+		f.merge(k.append(f.key[:0]), appendSum(f.value[:0], row))
 	}
-	clear(f.sums.changed)
-	if len(f.sums.rows) > mostSums {
-		clear(f.sums.rows)
-	}
-	f.sums.trees.trim()
+	clear(f.sums)
+	f.trees.trim()
 }
 
-// trees are what is kept of the trees that accounts are in.
+// trees are what is kept of the trees that accounts are in, which never change.
 type trees map[ledger.AccountID]tree
+
+// learn takes the trees of roots from rows that are at hand.
+func (t trees) learn(rows []*ledger.Account) {
+	for _, a := range rows {
+		if a.Parent.IsZero() {
+			t[a.ID] = tree{unit: a.Unit}
+		}
+	}
+}
 
 // each calls add for every row that what an event's transfers used goes into.
 func (t trees) each(r pebble.Reader, e *ledger.Event, add func(usageKey, *ledger.Use)) (failed error) {
@@ -183,7 +202,7 @@ func (t trees) find(r pebble.Reader, id ledger.AccountID) (in tree, err error) {
 
 // trim forgets them all when they are many.
 func (t trees) trim() {
-	if len(t) > mostSums {
+	if len(t) > mostTrees {
 		clear(t)
 	}
 }
