@@ -96,7 +96,7 @@ func TestProton(t *testing.T) {
 				Amount, Currency string
 				Dated            bool
 			}
-			node.Returns(&got, "balance", name, account.String(), right)
+			node.Returns(&got, "read", name, account.String(), right)
 			if got.Amount != amount || got.Currency != "VC" || got.Dated {
 				t.Errorf("%s: read %+v, want %s", name, got, amount)
 			}
@@ -108,7 +108,7 @@ func TestProton(t *testing.T) {
 		reads(s.poor, "0")
 		refused := func(word string, code int, message, violated string, args ...any) {
 			t.Helper()
-			node.Raises(map[string]any{"type": "ConnectError", "word": word, "code": code, "rawMessage": message, "violated": violated}, "balance", append([]any{name}, args...)...)
+			node.Raises(map[string]any{"type": "ConnectError", "word": word, "code": code, "rawMessage": message, "violated": violated}, "read", append([]any{name}, args...)...)
 		}
 		refused("Unauthenticated", 16, "not authenticated", "[]", s.account.String(), "")
 		refused("Unauthenticated", 16, "not authenticated", "[]", s.account.String(), "Basic "+basic(s.id, "wrong"))

@@ -9,10 +9,10 @@ const api = (headers) => new ApiClient({
   baseApiParams: { secure: true, credentials: 'include', redirect: 'error' },
 });
 
-const read = async (headers, org, id) => {
+// of returns what a promise of the client's comes to.
+const of = async (reply) => {
   try {
-    const reply = await api(headers).frontierServiceGetBillingBalance(org, id);
-    return reply.data;
+    return (await reply).data;
   } catch (thrown) {
     if (!(thrown instanceof Response)) throw thrown;
     const { status, error } = thrown;
@@ -20,8 +20,27 @@ const read = async (headers, org, id) => {
   }
 };
 
+const read = (headers, org, id) => of(api(headers).frontierServiceGetBillingBalance(org, id));
+const as = (authorization) => api({ Authorization: authorization });
+
 answer({
   basic: (org, id, client, secret) => read({ Authorization: 'Basic ' + btoa(`${client}:${secret}`) }, org, id),
   bearer: (org, id, token) => read({ Authorization: `Bearer ${token}` }, org, id),
   nobody: (org, id) => read({}, org, id),
+
+  balance: async (org, id, who) => (await of(as(who).frontierServiceGetBillingBalance(org, id))).balance.amount,
+  usage: (org, id, usages, who) => of(as(who).frontierServiceCreateBillingUsage(org, id, { usages })),
+  revert: (org, id, usage, amount, who) => of(as(who).adminServiceRevertBillingUsage(org, id, usage, { amount })),
+  transactions: async (org, id, who) =>
+    (await of(as(who).frontierServiceListBillingTransactions(org, id))).transactions.map(
+      ({ id, source, amount, type, description, user_id, metadata }) => ({ id, source, amount, type, description, user_id, metadata })),
+  debited: async (org, id, who) => (await of(as(who).frontierServiceTotalDebitedTransactions(org, id))).debited.amount,
+  entitled: async (org, amount, who) => (await of(as(who).frontierServiceCheckCreditEntitlement({ org_id: org, amount }))).status,
+  createAccount: async (org, name, who) => (await of(as(who).frontierServiceCreateBillingAccount(org, { offline: true, body: { name } }))).billing_account,
+  limit: (org, id, creditMin, who) => of(as(who).adminServiceUpdateBillingAccountDetails(org, id, { credit_min: creditMin })),
+  details: async (org, id, who) => (await of(as(who).frontierServiceGetBillingAccount(org, id, { with_billing_details: true }))).billing_details,
+  createSecret: async (org, title, who) => {
+    const { serviceuser } = await of(as(who).frontierServiceCreateServiceUser(org, { body: { title } }));
+    return (await of(as(who).frontierServiceCreateServiceUserCredential(org, serviceuser.id, { title }))).secret;
+  },
 });
