@@ -42,6 +42,7 @@ type Source struct {
 	Reader   dialect.Reader
 	Rules    []*Rule // that Low, Critical and Runway make
 	FromFile bool
+	Created  time.Time
 
 	version uint64 // of its record
 }
@@ -138,6 +139,9 @@ func widen(a money.Amount, scale int) (money.Amount, bool) {
 	}
 	return a, true
 }
+
+// Text shows an amount of a [Point].
+func Text(a money.Amount) string { return text(a) }
 
 // text shows a wide amount without zeros at its end.
 func text(a money.Amount) string { return a.TextMin(wide, 0) }

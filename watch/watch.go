@@ -151,6 +151,9 @@ func (w *Watch) load(ctx context.Context) error {
 	}
 	sources, endpoints, rules := map[string]*Source{}, map[string]*Endpoint{}, map[string]*Rule{}
 	for _, s := range w.o.Sources {
+		if s.Created.IsZero() {
+			s.Created = w.o.Now()
+		}
 		sources[s.Key()] = s
 	}
 	for _, e := range w.o.Endpoints {
@@ -281,7 +284,7 @@ func (w *Watch) storedSource(ctx context.Context, r *ledger.Record) (*Source, er
 	if err != nil {
 		return nil, err
 	}
-	s.version = r.Version
+	s.version, s.Created = r.Version, stdTime(row.Created)
 	if old { // the master key was changed: seal it under the new one
 		if row.Secret, err = w.seal.seal(secret, kindSource+" "+r.Key); err != nil {
 			return nil, err

@@ -49,6 +49,8 @@ type config struct {
 	LegacyRetired     mturklegacy.Retired // versions of the legacy MTurk API
 	FrontierUpdatedAt bool
 
+	Watch *watchConfig // of the file alone; nil: nothing
+
 	File string            // the file that was read; "": none
 	from map[string]string // where each setting came from
 	k    *koanf.Koanf
@@ -246,6 +248,12 @@ func (c *config) readFile(getenv func(string) string, flags *pflag.FlagSet) (koa
 				return nil, fmt.Errorf("%s:%d:%d: %w", place, row, column, err)
 			}
 			return nil, fmt.Errorf("%s: %w", place, err)
+		}
+		if table, ok := m["watch"].(map[string]any); ok {
+			delete(m, "watch")
+			if c.Watch, err = readWatch(place, getenv, table); err != nil {
+				return nil, err
+			}
 		}
 		return fixed(m), knownKeys(place, string(b), m)
 	}

@@ -42,9 +42,12 @@ func exitCode(err error) int {
 	var ledgers *ledger.Error
 	var network net.Error
 	var vendor *dialect.Error
+	var found foundError
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &found):
+		return found.code
 	case errors.As(err, &usage), strings.HasPrefix(err.Error(), "unknown command"):
 		return exitUsage
 	case errors.As(err, &refused):

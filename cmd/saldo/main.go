@@ -84,6 +84,7 @@ func (a *app) command() *cobra.Command {
   saldo topup ACCOUNT 20.00                    money in
   saldo charge ACCOUNT 0.35                    money out, never below what there is
   saldo balance ACCOUNT                        what is left
+  saldo watch                                  what you hold at vendors
   saldo verify --data DIR                      prove the books
 
 ` + exitHelp,
@@ -98,6 +99,7 @@ func (a *app) command() *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: "server", Title: "Servers and their data:"},
 		&cobra.Group{ID: "money", Title: "Money:"},
+		&cobra.Group{ID: "watch", Title: "Balances elsewhere, and who is told:"},
 		&cobra.Group{ID: "things", Title: "Accounts and access:"})
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
@@ -107,6 +109,7 @@ func (a *app) command() *cobra.Command {
 	}
 	add("server", a.serveCommand(), a.demoCommand(), a.verifyCommand(), a.backupCommand(), a.restoreCommand(), a.benchCommand(),
 		a.configCommand(), a.contextCommand(), a.versionCommand())
+	add("watch", a.watchCommand(), a.ruleCommand(), a.webhookCommand(), a.deliveryCommand(), a.alertCommand())
 	add("money", a.balanceCommand(), a.topUpCommand(), a.chargeCommand(), a.adjustCommand(), a.holdCommand(), a.transferCommand(),
 		a.statementCommand(), a.eventsCommand(), a.hitCommand())
 	add("things", a.accountCommand(), a.unitCommand(), a.keyCommand(), a.tenantCommand(), a.bookCommand(), a.eraseCommand())

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,6 +24,7 @@ import (
 	"saldo/dialect/native"
 	"saldo/ledger"
 	"saldo/store/embedded"
+	"saldo/watch"
 )
 
 // tokenFile is the name of the file, in the data directory, that has the token
@@ -38,6 +41,7 @@ type node struct {
 	auth    *auth.Auth
 	desk    *mturk.Desk
 	metrics *metrics
+	watch   *watch.Watch
 
 	customers http.Handler
 	admin     http.Handler            // nil: customers has it all
@@ -77,9 +81,33 @@ func openNode(ctx context.Context, c *config, log *slog.Logger) (_ *node, err er
 		return nil, err
 	}
 	n.desk = mturk.NewDesk(n.ledger, mturk.DeskOptions{Logger: log}) // whether its dialects are spoken or not: what is due is due
+	if err := n.openWatch(ctx, keys); err != nil {
+		return nil, err
+	}
 	n.metrics.watch(n)
 	n.route(registry, keys)
 	return n, nil
+}
+
+// openWatch begins to watch what the file and the store say.
+func (n *node) openWatch(ctx context.Context, keys auth.MasterKeys) error {
+	t, err := n.ledger.TenantByName(ctx, ledger.FirstBook)
+	if err != nil {
+		return err
+	}
+	o := watch.Options{Ledger: n.ledger, Logger: n.log, Keys: keys}
+	if n.config.Watch != nil {
+		o.Allow = n.config.Watch.allow
+	}
+	if o.Sources, o.Endpoints, err = n.config.Watch.made(t.Number); err != nil {
+		return err
+	}
+	// Whoever may add sources has chosen their addresses, and not this server's
+	// operator: they are on the Internet, or where the operator allows it.
+	guarded := watch.Guarded(o.Allow, 30*time.Second)
+	o.Reader = func(s *watch.Spec, secret string) (dialect.Reader, error) { return sourceReader(s, secret, guarded) }
+	n.watch, err = watch.Open(ctx, o)
+	return err
 }
 
 // reserveOf turns none, as the setting has it, into what the store calls none.
@@ -144,7 +172,7 @@ func (n *node) route(registry *prometheus.Registry, keys auth.MasterKeys) {
 	}
 	api := native.New(n.ledger, n.auth, native.Options{Logger: n.log, Metrics: counts, Rate: rate, Keys: keys,
 		ClientAddr: clientAddr(n.config.TrustedProxies), Ready: n.ready, SecureCookies: n.config.PlaintextBehindProxy, Done: n.ending,
-		Endpoints: n.desk.Endpoints(), Schemas: mturk.Schemas()})
+		Endpoints: append(n.desk.Endpoints(), n.watchEndpoints()...), Schemas: bothSchemas(mturk.Schemas(), watchSchemas)})
 	admin := &administration{node: n, registry: registry, next: api}
 	public := http.Handler(admin)
 	if n.config.AdminListen != "" {
@@ -152,6 +180,14 @@ func (n *node) route(registry *prometheus.Registry, keys auth.MasterKeys) {
 		public = withoutAdministration{api}
 	}
 	n.customers, n.own = n.speak(public, dialect.Options{Logger: n.log, Metrics: counts, ClientAddr: clientAddr(n.config.TrustedProxies)})
+}
+
+func bothSchemas(all ...map[string]json.RawMessage) map[string]json.RawMessage {
+	both := map[string]json.RawMessage{}
+	for _, m := range all {
+		maps.Copy(both, m)
+	}
+	return both
 }
 
 // ready says why the server should get no requests now.
@@ -165,8 +201,11 @@ func (n *node) ready(context.Context) error {
 // close ends everything, in the order that nothing is lost in.
 func (n *node) close() error {
 	var err error
+	if n.watch != nil {
+		err = n.watch.Close()
+	}
 	if n.ledger != nil {
-		err = n.ledger.Close()
+		err = errors.Join(err, n.ledger.Close())
 	}
 	if n.store != nil {
 		behind, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -1,0 +1,700 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"saldo/auth"
+	"saldo/dialect/native"
+	"saldo/ledger"
+	"saldo/watch"
+)
+
+// The calls about sources, rules, webhooks (endpoints of any kind), deliveries
+// and alerts. They are about a whole tenant: a credential that opens a subtree
+// of its accounts is refused.
+
+// watchEndpoints are the calls of the native API that are about watching.
+func (n *node) watchEndpoints() []native.Endpoint {
+	w := watchAPI{n.watch}
+	get, post, del := http.MethodGet, http.MethodPost, http.MethodDelete
+	all := []native.Endpoint{
+		{Method: get, Path: "/v1/sources", Operation: "listSources", Scope: auth.Read, Serve: w.listSources,
+			Doc: documentOf("source", "Balances at vendors, and how they stand", "", "Source", true)},
+		{Method: post, Path: "/v1/sources", Operation: "createSource", Scope: auth.Admin, Status: http.StatusCreated, Serve: w.createSource,
+			Doc: documentOf("source", "Add a source, or change the one that has the name", "SourceRequest", "Source", false)},
+		{Method: get, Path: "/v1/sources/{id}", Operation: "readSource", Scope: auth.Read, Serve: w.readSource,
+			Doc: documentOf("source", "One source", "", "Source", false, "id")},
+		{Method: del, Path: "/v1/sources/{id}", Operation: "deleteSource", Scope: auth.Admin, Serve: w.deleteSource,
+			Doc: documentOf("source", "Take a source away, with its history", "", "Deleted", false, "id")},
+		{Method: post, Path: "/v1/sources/{id}/test", Operation: "testSource", Scope: auth.Admin, Serve: w.testSource,
+			Doc: documentOf("source", "Ask a source now, and explain in a sentence what goes wrong", "", "SourceTest", false, "id")},
+		{Method: get, Path: "/v1/sources/{id}/readings", Operation: "listReadings", Scope: auth.Read, Serve: w.listReadings,
+			Doc: documentOf("source", "What a source has shown, oldest first; since=2030-01-31T12:00:00Z (default: a week)", "", "Reading", true, "id")},
+
+		{Method: get, Path: "/v1/rules", Operation: "listRules", Scope: auth.Read, Serve: w.listRules,
+			Doc: documentOf("rule", "The rules of a tenant", "", "Rule", true)},
+		{Method: post, Path: "/v1/rules", Operation: "createRule", Scope: auth.Admin, Status: http.StatusCreated, Serve: w.createRule,
+			Doc: documentOf("rule", "Add a rule about a source or an account", "RuleRequest", "Rule", false)},
+		{Method: get, Path: "/v1/rules/{id}", Operation: "readRule", Scope: auth.Read, Serve: w.readRule,
+			Doc: documentOf("rule", "One rule, by id or name", "", "Rule", false, "id")},
+		{Method: del, Path: "/v1/rules/{id}", Operation: "deleteRule", Scope: auth.Admin, Serve: w.deleteRule,
+			Doc: documentOf("rule", "Take a rule away", "", "Deleted", false, "id")},
+		{Method: post, Path: "/v1/rules/{id}/test", Operation: "testRule", Scope: auth.Admin, Serve: w.testRule,
+			Doc: documentOf("rule", "Send a sample to everywhere that the rule tells", "", "RuleTest", false, "id")},
+
+		{Method: get, Path: "/v1/webhooks", Operation: "listWebhooks", Scope: auth.Read, Serve: w.listWebhooks,
+			Doc: documentOf("webhook", "Where alerts go", "", "Webhook", true)},
+		{Method: post, Path: "/v1/webhooks", Operation: "createWebhook", Scope: auth.Admin, Status: http.StatusCreated, Serve: w.createWebhook,
+			Doc: documentOf("webhook", "Add an endpoint: a webhook, an Alertmanager, or a service to notify", "WebhookRequest", "Webhook", false)},
+		{Method: get, Path: "/v1/webhooks/{id}", Operation: "readWebhook", Scope: auth.Read, Serve: w.readWebhook,
+			Doc: documentOf("webhook", "One endpoint", "", "Webhook", false, "id")},
+		{Method: del, Path: "/v1/webhooks/{id}", Operation: "deleteWebhook", Scope: auth.Admin, Serve: w.deleteWebhook,
+			Doc: documentOf("webhook", "Take an endpoint away", "", "Deleted", false, "id")},
+		{Method: post, Path: "/v1/webhooks/{id}/rotate", Operation: "rotateWebhook", Scope: auth.Admin, Serve: w.rotateWebhook,
+			Doc: documentOf("webhook", "Give a webhook a new secret; the one before signs too, until the next rotation", "", "Webhook", false, "id")},
+		{Method: post, Path: "/v1/webhooks/{id}/enable", Operation: "enableWebhook", Scope: auth.Admin, Serve: w.enableWebhook,
+			Doc: documentOf("webhook", "Let an endpoint that was disabled get alerts again", "", "Webhook", false, "id")},
+		{Method: post, Path: "/v1/webhooks/{id}/test", Operation: "testWebhook", Scope: auth.Admin, Serve: w.testWebhook,
+			Doc: documentOf("webhook", "Send a sample", "", "WebhookTest", false, "id")},
+
+		{Method: get, Path: "/v1/deliveries", Operation: "listDeliveries", Scope: auth.Read, Serve: w.listDeliveries,
+			Doc: documentOf("webhook", "Alerts on their way or, with state=dead, those that could not be delivered", "", "Delivery", true)},
+		{Method: post, Path: "/v1/deliveries/{id}/replay", Operation: "replayDelivery", Scope: auth.Admin, Serve: w.replay,
+			Doc: documentOf("webhook", "Deliver once more, under the same id of the message", "", "Deleted", false, "id")},
+		{Method: get, Path: "/v1/alerts", Operation: "listAlerts", Scope: auth.Read, Serve: w.listAlerts,
+			Doc: documentOf("rule", "What rules have fired and resolved, newest first", "", "Alert", true)},
+	}
+	for i := range all {
+		all[i].Tenant = true
+		serve := all[i].Serve
+		all[i].Serve = func(c *native.Call) (any, error) {
+			if !c.Credential.Root.IsZero() {
+				return nil, native.Refuse(native.CodeForbidden, "This is for a credential that opens the whole tenant")
+			}
+			return serve(c)
+		}
+	}
+	return all
+}
+
+// A watchAPI answers the calls.
+type watchAPI struct{ *watch.Watch }
+
+// watchBody decodes a body, strictly.
+func watchBody[T any](c *native.Call) (*T, error) {
+	d := json.NewDecoder(bytes.NewReader(c.Body))
+	d.DisallowUnknownFields()
+	in := new(T)
+	if err := d.Decode(in); err != nil {
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			return nil, native.Invalid(kind.Field, "has to be %s", kind.Type)
+		}
+		return nil, native.Invalid("", "%v", err)
+	}
+	return in, nil
+}
+
+// id returns the id of a write: the header's, or the body's, which have to agree.
+func idOf(c *native.Call, body string) (string, error) {
+	if c.ID != "" && body != "" && c.ID != body {
+		return "", native.Refuse(native.CodeKeyDisagrees, "")
+	}
+	return firstOf(c.ID, body), nil
+}
+
+// A page is a list. Next is absent at its end.
+type page struct {
+	Items []any  `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+type deletedView struct {
+	ID        string `json:"id"`
+	CreatedAt string `json:"created_at"`
+	Deleted   bool   `json:"deleted"`
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+func nowDeleted(id string, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return deletedView{id, stamp(time.Now()), true}, nil
+}
+
+type timeLeftView struct {
+	Known        bool   `json:"known"`
+	LeastSeconds *int64 `json:"least_seconds,omitempty"`
+	AboutSeconds *int64 `json:"about_seconds,omitempty"`
+	MostSeconds  *int64 `json:"most_seconds,omitempty"`
+	Why          string `json:"why,omitempty"`
+}
+
+type sourceView struct {
+	ID        string            `json:"id"`
+	CreatedAt string            `json:"created_at"`
+	Name      string            `json:"name"`
+	Vendor    string            `json:"vendor"`
+	Address   string            `json:"address,omitempty"`
+	Account   string            `json:"account,omitempty"`
+	Options   map[string]string `json:"options,omitempty"`
+	Interval  int64             `json:"interval_seconds"`
+	Low       string            `json:"low,omitempty"`
+	Critical  string            `json:"critical,omitempty"`
+	Runway    string            `json:"runway,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Mirror    string            `json:"mirror,omitempty"`
+	FromFile  bool              `json:"from_file"`
+
+	State    string       `json:"state"`
+	Balance  string       `json:"balance,omitempty"`
+	Unit     string       `json:"unit,omitempty"`
+	OnHold   string       `json:"on_hold,omitempty"`
+	Change   string       `json:"change_1d,omitempty"`
+	TimeLeft timeLeftView `json:"time_left"`
+	Drift    string       `json:"drift,omitempty"`
+	ReadAt   string       `json:"read_at,omitempty"`
+	TriedAt  string       `json:"tried_at,omitempty"`
+	NextAt   string       `json:"next_at,omitempty"`
+	Reason   string       `json:"reason,omitempty"`
+	Why      string       `json:"why,omitempty"`
+	Firing   []string     `json:"firing,omitempty"`
+}
+
+func viewTimeLeft(r watch.Runway) timeLeftView {
+	v := timeLeftView{Known: r.Known, Why: r.Why}
+	if r.Known {
+		seconds := func(d time.Duration) *int64 { n := int64(d / time.Second); return &n }
+		v.LeastSeconds, v.AboutSeconds, v.MostSeconds = seconds(r.Least), seconds(r.About), seconds(r.Most)
+	}
+	return v
+}
+
+func viewSource(l *watch.Look) sourceView {
+	s := l.Source
+	return sourceView{ID: s.Name, CreatedAt: stamp(s.Created), Name: s.Name, Vendor: s.Kind, Address: s.Address, Account: firstOf(s.Account, l.Account),
+		Options: s.Options, Interval: int64(s.Interval / time.Second), Low: s.Low, Critical: s.Critical, Runway: s.Spec.Runway, Labels: s.Labels,
+		Mirror: s.Spec.Mirror, FromFile: s.FromFile, State: firstOf(l.State, "unknown"), Balance: l.Balance, Unit: l.Unit, OnHold: l.OnHold, Change: l.Change,
+		TimeLeft: viewTimeLeft(l.Runway), Drift: l.Drift, ReadAt: stamp(l.Read), TriedAt: stamp(l.Tried), NextAt: stamp(l.Next),
+		Reason: l.Reason, Why: l.Why, Firing: l.Firing}
+}
+
+func (w watchAPI) listSources(c *native.Call) (any, error) {
+	p := page{Items: []any{}}
+	for _, l := range w.Looks(c.Tenant) {
+		p.Items = append(p.Items, viewSource(&l))
+	}
+	return p, nil
+}
+
+func (w watchAPI) look(tenant ledger.TenantID, name string) (*watch.Look, error) {
+	for _, l := range w.Looks(tenant) {
+		if l.Source.Name == name {
+			return &l, nil
+		}
+	}
+	return nil, ledger.Errorf(ledger.NotFound, "there is no source %.63s", name)
+}
+
+func (w watchAPI) readSource(c *native.Call) (any, error) {
+	l, err := w.look(c.Tenant, c.Params[0])
+	if err != nil {
+		return nil, err
+	}
+	return viewSource(l), nil
+}
+
+func (w watchAPI) createSource(c *native.Call) (any, error) {
+	in, err := watchBody[struct {
+		ID     string `json:"id"`
+		Secret string `json:"secret"`
+		watch.Spec
+	}](c)
+	if err != nil {
+		return nil, err
+	}
+	id, err := idOf(c, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if c.Replayed, err = w.CreateSource(c.Context, c.Credential.Number, id, c.Tenant, in.Spec, in.Secret); err != nil {
+		return nil, err
+	}
+	l, err := w.look(c.Tenant, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return viewSource(l), nil
+}
+
+func (w watchAPI) deleteSource(c *native.Call) (any, error) {
+	return nowDeleted(c.Params[0], w.DeleteSource(c.Context, c.Credential.Number, c.ID, c.Tenant, c.Params[0]))
+}
+
+func (w watchAPI) testSource(c *native.Call) (any, error) {
+	ctx, cancel := context.WithTimeout(c.Context, 25*time.Second)
+	defer cancel()
+	r, err := w.TestSource(ctx, c.Tenant, c.Params[0])
+	if ledger.CodeOf(err) == ledger.NotFound {
+		return nil, err
+	}
+	out := map[string]any{"id": c.Params[0], "created_at": stamp(time.Now()), "ok": err == nil}
+	if err != nil {
+		out["reason"], out["why"] = watch.Explain(err)
+		return out, nil
+	}
+	out["balance"], out["unit"] = r.Text, r.Unit
+	if r.Account != "" {
+		out["account"] = r.Account
+	}
+	return out, nil
+}
+
+func (w watchAPI) listReadings(c *native.Call) (any, error) {
+	since := time.Now().Add(-7 * 24 * time.Hour)
+	if text := c.Request.URL.Query().Get("since"); text != "" {
+		var err error
+		if since, err = time.Parse(time.RFC3339Nano, text); err != nil {
+			return nil, native.Invalid("since", "has to be a time, as 2030-01-31T12:00:00Z")
+		}
+	}
+	if _, err := w.look(c.Tenant, c.Params[0]); err != nil {
+		return nil, err
+	}
+	p := page{Items: []any{}}
+	err := w.Readings(c.Context, c.Tenant, c.Params[0], since, func(r watch.Point) error {
+		at := time.Unix(r.At, 0)
+		item := map[string]any{"id": strconv.FormatInt(r.At, 10), "created_at": stamp(at), "balance": watch.Text(r.Balance), "consumed": watch.Text(r.Consumed),
+			"added": watch.Text(r.Added)}
+		if r.HasDrift {
+			item["drift"] = watch.Text(r.Drift)
+		}
+		p.Items = append(p.Items, item)
+		return nil
+	})
+	return p, err
+}
+
+// ruleBody is a rule as it is asked for and shown.
+type ruleBody struct {
+	Name            string          `json:"name"`
+	Source          string          `json:"source,omitempty"`
+	Account         string          `json:"account,omitempty"`
+	When            watch.Condition `json:"when"`
+	Levels          []levelBody     `json:"levels"`
+	Clear           string          `json:"clear,omitempty"`
+	CooldownSeconds int64           `json:"cooldown_seconds,omitempty"`
+	Quiet           bool            `json:"quiet_until_top_up,omitempty"`
+	To              []string        `json:"to,omitempty"`
+	TopUp           *watch.TopUp    `json:"top_up,omitempty"`
+}
+
+type levelBody struct {
+	Level string `json:"level"`
+	At    string `json:"at"`
+}
+
+type ruleView struct {
+	ID        string `json:"id"`
+	CreatedAt string `json:"created_at"`
+	ruleBody
+}
+
+func viewRule(r *watch.Rule) ruleView {
+	v := ruleView{ID: r.ID, CreatedAt: r.Created.String(), ruleBody: ruleBody{Name: r.Name, Source: r.Source, When: r.When, Clear: r.Clear.String(),
+		CooldownSeconds: int64(r.Cooldown / time.Second), Quiet: r.Quiet, To: r.To, TopUp: r.TopUp, Levels: []levelBody{}}}
+	if !r.Account.IsZero() {
+		v.Account = r.Account.String()
+	}
+	for _, l := range r.Levels {
+		v.Levels = append(v.Levels, levelBody{l.Name, l.At.String()})
+	}
+	return v
+}
+
+func (w watchAPI) createRule(c *native.Call) (any, error) {
+	in, err := watchBody[struct {
+		ID string `json:"id"`
+		ruleBody
+	}](c)
+	if err != nil {
+		return nil, err
+	}
+	id, err := idOf(c, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	r := &watch.Rule{Name: in.Name, Tenant: c.Tenant, Source: in.Source, When: in.When, Cooldown: time.Duration(in.CooldownSeconds) * time.Second,
+		Quiet: in.Quiet, To: in.To, TopUp: in.TopUp}
+	if in.Account != "" {
+		var ok bool
+		if r.Account, ok = ledger.ParseAccountID(in.Account); !ok {
+			return nil, native.Invalid("account", "has to be the id of an account")
+		}
+	}
+	for _, l := range in.Levels {
+		level := watch.Level{Name: l.Level}
+		if l.At != "" {
+			if level.At, err = watch.ParseThreshold(l.At); err != nil {
+				return nil, native.Invalid("levels", "%v", err)
+			}
+		}
+		r.Levels = append(r.Levels, level)
+	}
+	if in.Clear != "" {
+		if r.Clear, err = watch.ParseThreshold(in.Clear); err != nil {
+			return nil, native.Invalid("clear", "%v", err)
+		}
+	}
+	for _, name := range in.To {
+		if w.Endpoint(c.Tenant, name) == nil {
+			return nil, native.Invalid("to", "there is no endpoint %.63s", name)
+		}
+	}
+	made, replayed, err := w.CreateRule(c.Context, c.Credential.Number, id, r)
+	if err != nil {
+		return nil, err
+	}
+	c.Replayed = replayed
+	return viewRule(made), nil
+}
+
+func (w watchAPI) listRules(c *native.Call) (any, error) {
+	p := page{Items: []any{}}
+	for _, r := range w.Rules(c.Tenant) {
+		p.Items = append(p.Items, viewRule(r))
+	}
+	return p, nil
+}
+
+func (w watchAPI) rule(c *native.Call) (*watch.Rule, error) {
+	if r := w.FindRule(c.Tenant, c.Params[0]); r != nil {
+		return r, nil
+	}
+	return nil, ledger.Errorf(ledger.NotFound, "there is no rule %.63s", c.Params[0])
+}
+
+func (w watchAPI) readRule(c *native.Call) (any, error) {
+	r, err := w.rule(c)
+	if err != nil {
+		return nil, err
+	}
+	return viewRule(r), nil
+}
+
+func (w watchAPI) deleteRule(c *native.Call) (any, error) {
+	return nowDeleted(c.Params[0], w.DeleteRule(c.Context, c.Credential.Number, c.ID, c.Tenant, c.Params[0]))
+}
+
+func (w watchAPI) testRule(c *native.Call) (any, error) {
+	r, err := w.rule(c)
+	if err != nil {
+		return nil, err
+	}
+	sample := w.Sample(r)
+	sent := []any{}
+	for _, e := range w.Endpoints(c.Tenant) {
+		if len(r.To) > 0 && !contains(r.To, e.Name) {
+			continue
+		}
+		sent = append(sent, tested(e.Name, w.TestEndpoint(c.Context, e, sample)))
+	}
+	return map[string]any{"id": sample.ID, "created_at": stamp(time.Now()), "rule": r.Name, "endpoints": sent}, nil
+}
+
+func contains(all []string, s string) bool {
+	for _, t := range all {
+		if t == s {
+			return true
+		}
+	}
+	return false
+}
+
+func tested(name string, err error) map[string]any {
+	out := map[string]any{"endpoint": name, "ok": err == nil}
+	if err != nil {
+		out["why"] = err.Error()
+	}
+	return out
+}
+
+type webhookView struct {
+	ID        string   `json:"id"`
+	CreatedAt string   `json:"created_at"`
+	Name      string   `json:"name"`
+	Kind      string   `json:"kind"`
+	URL       string   `json:"url"`
+	Types     []string `json:"types,omitempty"`
+	Disabled  bool     `json:"disabled"`
+	Why       string   `json:"why,omitempty"`
+	FromFile  bool     `json:"from_file"`
+	Secret    string   `json:"secret,omitempty"` // when it was made, this once
+}
+
+func viewWebhook(e *watch.Endpoint) webhookView {
+	created := time.Unix(0, 0)
+	if e.Created != 0 {
+		created = e.Created.Std()
+	}
+	return webhookView{ID: e.Name, CreatedAt: stamp(created), Name: e.Name, Kind: e.Kind(), URL: e.Shown(), Types: e.Types, Disabled: e.Disabled, Why: e.Why,
+		FromFile: e.FromFile}
+}
+
+func (w watchAPI) createWebhook(c *native.Call) (any, error) {
+	in, err := watchBody[struct {
+		ID     string   `json:"id"`
+		Name   string   `json:"name"`
+		URL    string   `json:"url"`
+		Secret string   `json:"secret"`
+		Types  []string `json:"types"`
+	}](c)
+	if err != nil {
+		return nil, err
+	}
+	id, err := idOf(c, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	e := &watch.Endpoint{Tenant: c.Tenant, Name: in.Name, URL: in.URL, Types: in.Types}
+	if in.Secret != "" {
+		e.Secrets = []string{in.Secret}
+	}
+	// Mail and chats go by clients of their own, whose addresses are not looked at
+	// one by one as those of webhooks are.
+	if e.Kind() == watch.Notification {
+		if err := c.Credential.May(auth.Operator); err != nil {
+			return nil, err
+		}
+	}
+	secret, replayed, err := w.CreateEndpoint(c.Context, c.Credential.Number, id, e)
+	if err != nil {
+		return nil, err
+	}
+	c.Replayed = replayed
+	return w.shown(c, in.Name, secret)
+}
+
+func (w watchAPI) shown(c *native.Call, name, secret string) (any, error) {
+	e := w.Endpoint(c.Tenant, name)
+	if e == nil {
+		return nil, ledger.Errorf(ledger.NotFound, "there is no endpoint %.63s", name)
+	}
+	v := viewWebhook(e)
+	v.Secret = secret
+	return v, nil
+}
+
+func (w watchAPI) listWebhooks(c *native.Call) (any, error) {
+	p := page{Items: []any{}}
+	for _, e := range w.Endpoints(c.Tenant) {
+		p.Items = append(p.Items, viewWebhook(e))
+	}
+	return p, nil
+}
+
+func (w watchAPI) readWebhook(c *native.Call) (any, error) { return w.shown(c, c.Params[0], "") }
+
+func (w watchAPI) deleteWebhook(c *native.Call) (any, error) {
+	return nowDeleted(c.Params[0], w.DeleteEndpoint(c.Context, c.Credential.Number, c.ID, c.Tenant, c.Params[0]))
+}
+
+func (w watchAPI) rotateWebhook(c *native.Call) (any, error) {
+	secret, err := w.RotateEndpoint(c.Context, c.Credential.Number, c.ID, c.Tenant, c.Params[0])
+	if err != nil {
+		return nil, err
+	}
+	return w.shown(c, c.Params[0], secret)
+}
+
+func (w watchAPI) enableWebhook(c *native.Call) (any, error) {
+	if err := w.EnableEndpoint(c.Context, c.Credential.Number, c.ID, c.Tenant, c.Params[0]); err != nil {
+		return nil, err
+	}
+	return w.shown(c, c.Params[0], "")
+}
+
+func (w watchAPI) testWebhook(c *native.Call) (any, error) {
+	e := w.Endpoint(c.Tenant, c.Params[0])
+	if e == nil {
+		return nil, ledger.Errorf(ledger.NotFound, "there is no endpoint %.63s", c.Params[0])
+	}
+	sample := w.Sample(&watch.Rule{Name: "test"})
+	out := tested(e.Name, w.TestEndpoint(c.Context, e, sample))
+	out["id"], out["created_at"] = sample.ID, stamp(time.Now())
+	return out, nil
+}
+
+func (w watchAPI) listDeliveries(c *native.Call) (any, error) {
+	state := c.Request.URL.Query().Get("state")
+	if state != "" && state != "open" && state != "dead" {
+		return nil, native.Invalid("state", "has to be open or dead")
+	}
+	all, err := w.Deliveries(c.Context, c.Tenant, state == "dead", 1000)
+	if err != nil {
+		return nil, err
+	}
+	p := page{Items: []any{}}
+	for _, d := range all {
+		item := map[string]any{"id": d.ID, "created_at": stamp(d.Created), "endpoint": d.Endpoint, "alert": d.Alert, "tries": d.Tries, "state": "open",
+			"body": json.RawMessage(d.Body)}
+		if d.Dead {
+			item["state"] = "dead"
+		} else {
+			item["next_at"] = stamp(d.Next)
+		}
+		if d.Error != "" {
+			item["error"] = d.Error
+		}
+		p.Items = append(p.Items, item)
+	}
+	return p, nil
+}
+
+func (w watchAPI) replay(c *native.Call) (any, error) {
+	if err := w.Replay(c.Context, c.Credential.Number, c.Tenant, c.Params[0]); err != nil {
+		return nil, err
+	}
+	return map[string]any{"id": c.Params[0], "created_at": stamp(time.Now()), "deleted": false}, nil
+}
+
+// listAlerts pages by the key of the last alert.
+func (w watchAPI) listAlerts(c *native.Call) (any, error) {
+	query := c.Request.URL.Query()
+	limit, err := limitOf(query)
+	if err != nil {
+		return nil, err
+	}
+	from := ""
+	if cursor := query.Get("cursor"); cursor != "" {
+		raw, err := base64.RawURLEncoding.DecodeString(cursor)
+		if err != nil || len(raw) == 0 {
+			return nil, native.Invalid("cursor", "has to be what next was, unchanged")
+		}
+		from = string(raw)
+	}
+	p := page{Items: []any{}}
+	last := ""
+	err = w.Alerts(c.Context, c.Tenant, from, func(key string, a *watch.Alert) bool {
+		if len(p.Items) == limit {
+			p.Next = base64.RawURLEncoding.EncodeToString([]byte(last))
+			return false
+		}
+		last = key
+		p.Items = append(p.Items, struct {
+			watch.Alert
+			CreatedAt string `json:"created_at"`
+		}{*a, a.Time.String()})
+		return true
+	})
+	return p, err
+}
+
+func limitOf(query url.Values) (int, error) {
+	text := query.Get("limit")
+	if text == "" {
+		return 50, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 1000 {
+		return 0, native.Invalid("limit", "has to be a whole number from 1 to 1000")
+	}
+	return n, nil
+}
+
+// documentOf makes the OpenAPI operation of a call.
+func documentOf(tag, summary, request, answer string, list bool, params ...string) json.RawMessage {
+	ref := func(name string) object { return object{"$ref": "#/components/schemas/" + name} }
+	text := object{"type": "string"}
+	parameters := []any{
+		object{"name": "tenant", "in": "query", "description": "Which tenant, for credentials that open all.", "schema": text},
+		object{"name": "Saldo-Tenant", "in": "header", "description": "Which tenant, by name or UUID, for credentials that open all.", "schema": text},
+	}
+	for _, p := range params {
+		parameters = append(parameters, object{"name": p, "in": "path", "required": true, "schema": text})
+	}
+	if list {
+		for _, name := range []string{"limit", "cursor", "since", "state"} {
+			parameters = append(parameters, object{"name": name, "in": "query", "schema": text})
+		}
+	}
+	data := ref(answer)
+	if list {
+		data = object{"type": "object", "required": []string{"items"}, "additionalProperties": false, "properties": object{
+			"items": object{"type": "array", "items": ref(answer)},
+			"next":  object{"type": "string", "description": "Where the next page begins; absent at the end."}}}
+	}
+	o := object{"summary": summary, "tags": []string{tag}, "parameters": parameters, "responses": object{
+		"2XX": object{"description": "Done.", "content": object{"application/json": object{"schema": object{"type": "object",
+			"required": []string{"success", "data"}, "properties": object{"success": object{"const": true}, "data": data}}}}},
+		"default": object{"$ref": "#/components/responses/Error"}}}
+	if request != "" {
+		parameters = append(parameters, object{"name": "Idempotency-Key", "in": "header", "description": "The same as id in the body.", "schema": text})
+		o["parameters"] = parameters
+		o["requestBody"] = object{"required": true, "content": object{"application/json": object{"schema": ref(request)}}}
+	}
+	b, err := json.Marshal(o)
+	if err != nil {
+		panic(err) // plain values marshal
+	}
+	return b
+}
+
+// watchSchemas are the shapes that the documents name.
+var watchSchemas = func() map[string]json.RawMessage {
+	shape := func(required string, properties string) json.RawMessage {
+		return json.RawMessage(`{"type":"object","required":[` + required + `],"properties":{` + properties + `}}`)
+	}
+	const (
+		text    = `{"type":"string"}`
+		flag    = `{"type":"boolean"}`
+		number  = `{"type":"integer"}`
+		moment  = `{"$ref":"#/components/schemas/Time"}`
+		textMap = `{"type":"object","additionalProperties":{"type":"string"}}`
+		list    = `{"type":"array","items":{"type":"string"}}`
+		idAnd   = `"id":` + text + `,"created_at":` + moment
+		spec    = `"name":` + text + `,"address":` + text + `,"account":` + text + `,"options":` + textMap + `,"low":` + text + `,"critical":` + text +
+			`,"runway":` + text + `,"labels":` + textMap + `,"mirror":` + text
+		rule = `"name":` + text + `,"source":` + text + `,"account":` + text +
+			`,"when":{"type":"string","enum":["balance","runway","reading_age","drift","credit_used","hold_expired"]}` +
+			`,"levels":{"type":"array","items":{"type":"object","required":["level"],"properties":{"level":{"type":"string","enum":["warning","critical"]},"at":` + text + `}}}` +
+			`,"clear":` + text + `,"cooldown_seconds":` + number + `,"quiet_until_top_up":` + flag + `,"to":` + list + `,"top_up":{"type":"object"}`
+	)
+	return map[string]json.RawMessage{
+		"SourceRequest": shape(`"name","kind"`, `"id":`+text+`,"kind":`+text+`,"secret":`+text+`,"interval":`+text+`,`+spec),
+		"Source": shape(`"id","created_at","name","vendor","state","time_left"`, idAnd+`,"vendor":`+text+`,`+spec+`,"interval_seconds":`+number+`,"from_file":`+flag+
+			`,"state":{"type":"string","enum":["unknown","ok","low","critical","failed"]},"balance":`+text+`,"unit":`+text+`,"on_hold":`+text+`,"change_1d":`+text+
+			`,"time_left":{"type":"object","required":["known"],"properties":{"known":`+flag+`,"least_seconds":`+number+`,"about_seconds":`+number+`,"most_seconds":`+number+`,"why":`+text+`}}`+
+			`,"drift":`+text+`,"read_at":`+moment+`,"tried_at":`+moment+`,"next_at":`+moment+`,"reason":`+text+`,"why":`+text+`,"firing":`+list),
+		"SourceTest":  shape(`"id","created_at","ok"`, idAnd+`,"ok":`+flag+`,"balance":`+text+`,"unit":`+text+`,"account":`+text+`,"reason":`+text+`,"why":`+text),
+		"Reading":     shape(`"id","created_at","balance"`, idAnd+`,"balance":`+text+`,"consumed":`+text+`,"added":`+text+`,"drift":`+text),
+		"RuleRequest": shape(`"name","when","levels"`, `"id":`+text+`,`+rule),
+		"Rule":        shape(`"id","created_at","name","when","levels"`, idAnd+`,`+rule),
+		"RuleTest": shape(`"id","created_at","endpoints"`, idAnd+`,"rule":`+text+
+			`,"endpoints":{"type":"array","items":{"type":"object","required":["endpoint","ok"],"properties":{"endpoint":`+text+`,"ok":`+flag+`,"why":`+text+`}}}`),
+		"WebhookRequest": shape(`"name","url"`, `"id":`+text+`,"name":`+text+`,"url":`+text+`,"secret":`+text+`,"types":`+list),
+		"Webhook": shape(`"id","created_at","name","kind","url"`, idAnd+`,"name":`+text+`,"kind":`+text+`,"url":`+text+`,"types":`+list+`,"disabled":`+flag+
+			`,"why":`+text+`,"from_file":`+flag+`,"secret":`+text),
+		"WebhookTest": shape(`"id","created_at","ok"`, idAnd+`,"endpoint":`+text+`,"ok":`+flag+`,"why":`+text),
+		"Delivery": shape(`"id","created_at","endpoint","alert","state"`, idAnd+`,"endpoint":`+text+`,"alert":`+text+`,"tries":`+number+
+			`,"state":{"type":"string","enum":["open","dead"]},"next_at":`+moment+`,"error":`+text+`,"body":{"type":"object"}`),
+		"Alert": shape(`"id","created_at","type","rule","level","state","crossing","text"`, idAnd+`,"type":`+text+`,"tenant":`+text+`,"rule":`+text+`,"rule_id":`+text+
+			`,"level":`+text+`,"state":{"type":"string","enum":["firing","resolved"]},"crossing":`+number+`,"number":`+number+`,"source":`+text+`,"vendor":`+text+
+			`,"account":`+text+`,"when":`+text+`,"threshold":`+text+`,"value":`+text+`,"unit":`+text+`,"text":`+text+`,"labels":`+textMap+`,"test":`+flag),
+	}
+}()
