@@ -143,6 +143,7 @@ func (e *engine) command(rng *rand.Rand, n int) *ledger.Command {
 // indexes, and returns transfers a second: the clock stops when they have it all.
 func (e *engine) run(ctx context.Context, callers, n int, d time.Duration) (float64, error) {
 	e.shapes.begin()
+	rows := e.store.Metrics().IndexRows
 	began := time.Now()
 	until := began.Add(d)
 	done := make([]int, callers)
@@ -164,11 +165,13 @@ func (e *engine) run(ctx context.Context, callers, n int, d time.Duration) (floa
 	if err := errors.Join(append(errs, e.settle(ctx))...); err != nil {
 		return 0, err
 	}
+	elapsed := time.Since(began)
 	total := 0
 	for _, n := range done {
 		total += n
 	}
-	return float64(total) / time.Since(began).Seconds(), nil
+	e.shapes.derive(int(e.store.Metrics().IndexRows-rows), total)
+	return float64(total) / elapsed.Seconds(), nil
 }
 
 // batchCallers is how many commands of 1,000 transfers are under way at a time:
@@ -259,8 +262,10 @@ func (e *engine) commandShape(n int) shape {
 	events := 0
 	for _, s := range e.shapes.taken {
 		sh.journal += s.journal
+		sh.derived += s.derived
 		events += s.events
 	}
 	sh.journal /= max(events, 1)
+	sh.derived = (sh.derived + events/2) / max(events, 1)
 	return sh
 }

@@ -22,6 +22,7 @@ type shape struct {
 	events, transfers, ids, accounts int
 
 	journal int // bytes of events
+	derived int // rows of indexes, which the store writes afterwards, for many rounds at a time
 }
 
 // shapes is a store that notes the shape of every Append.
@@ -49,13 +50,24 @@ func (s *shapes) Append(ctx context.Context, b *ledger.Batch) error {
 	return nil
 }
 
+// derive spreads the rows of indexes that were written over the shapes, by their
+// transfers.
+func (s *shapes) derive(rows, transfers int) {
+	sofar, given := 0, 0
+	for i := range s.taken {
+		sofar += s.taken[i].transfers
+		s.taken[i].derived = rows*sofar/max(transfers, 1) - given
+		given += s.taken[i].derived
+	}
+}
+
 // What a row of each kind takes in the embedded store, its key aside: counted
 // there after runs of Batch and Single.
 const (
-	accountValue   = 33
-	idValue        = 5
-	journalBlock   = 32 << 10
-	statementEntry = 2 // an event's number in the statement of an account
+	accountValue = 33
+	idValue      = 5
+	journalBlock = 32 << 10
+	derivedValue = 8 // a piece of a statement, or a sum of what was used on a day
 )
 
 // A raw is Pebble by itself, set as the embedded store sets it.
@@ -133,8 +145,12 @@ func (r *raw) put(b *pebble.Batch, rng *rand.Rand, sh *shape, junk []byte, accou
 		if err := b.Set(append(append(key[:0], 'a'), id[:]...), junk[:accountValue], nil); err != nil {
 			return err
 		}
-		k := binary.BigEndian.AppendUint64(append(append(key[:0], 's'), id[:]...), seq>>6)
-		if err := b.Set(k, junk[:max(statementEntry, 2*sh.events*statementEntry/sh.accounts)], nil); err != nil {
+	}
+	for n := range sh.derived {
+		id := accounts[rng.IntN(len(accounts))]
+		k := append(append(key[:0], "su"[n&1]), id[:]...)
+		k = binary.BigEndian.AppendUint64(k, seq>>6*uint64(1-n&1)) // a statement goes on, a day stays
+		if err := b.Set(k, junk[:derivedValue], nil); err != nil {
 			return err
 		}
 	}
