@@ -24,6 +24,7 @@ var scenarios = []struct {
 	{"frontier", []int{64}, reads("frontier")},
 	{"frontier-connect", []int{64}, reads("frontier-connect")},
 	{"charge", []int{64, 512}, bench.Charge},
+	{"frontier-usage", []int{64}, bench.FrontierUsage},
 	{"cold", []int{64}, bench.Cold},
 	{"bulk", []int{4}, bench.Bulk},
 	{"history", []int{16}, bench.History},
@@ -65,6 +66,9 @@ measured in turns with it:
               beside a bare Connect handler
   charge      one charge a request, one hot account; beside net/http appending
               the same bytes to a file, one fdatasync for all who wait
+  frontier-usage
+              one usage a request by Frontier's REST, one hot account; beside native
+              charges
   cold        one charge a request, over 100,000 accounts; beside one hot account
   bulk        1,000 transfers a request; beside the same
   history     statements and past balances of a long history

@@ -85,7 +85,9 @@ func (w *world) beside(ctx context.Context, r *Report, load Load, address string
 		r.add(p)
 		w.o.say("%s, pair %d of %d: %.0f and %.0f %s", r.Scenario, n+1, w.o.Pairs, p.Saldo, p.Base, r.Unit)
 	}
-	r.RSSBytes = w.server.rss()
+	if w.server != nil {
+		r.RSSBytes = w.server.rss()
+	}
 	r.finish()
 	return nil
 }

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -89,6 +91,45 @@ func (w *world) ask(method, path, body string, headers ...string) (*http.Request
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	return r, nil
+}
+
+// FrontierUsage measures usage that is reported by Frontier's REST, one credit a
+// request on one account; beside native charges of another account of the same
+// server.
+func FrontierUsage(ctx context.Context, o Options) (r *Report, err error) {
+	w, err := newWorld(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	var org struct{ ID string }
+	if err := w.client.Do(ctx, http.MethodGet, "/v1/tenants/main", nil, &org); err != nil {
+		return nil, err
+	}
+	var k key
+	spec := map[string]any{"dialect": auth.Frontier, "scopes": []string{"read", "charge"}}
+	if err := w.client.Do(ctx, http.MethodPost, "/v1/credentials", spec, &k); err != nil {
+		return nil, err
+	}
+	a, err := w.client.Open(ctx, native.AccountRequest{Unit: "USD"})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.client.TopUp(ctx, a.ID, native.TransferRequest{ID: "bench-" + a.ID, Amount: "1000000000000"}); err != nil {
+		return nil, err
+	}
+	head := "POST /v1beta1/organizations/" + org.ID + "/billing/" + a.ID + "/usages HTTP/1.1\r\nHost: " + w.host +
+		"\r\nAuthorization: " + basic(k) + "\r\nContent-Type: application/json\r\nContent-Length: "
+	var n atomic.Uint64
+	run := rand.Uint32()
+	usage := Load{Request: func(dst []byte, _, _ int) []byte {
+		body := fmt.Appendf(nil, `{"usages":[{"id":"%08x-0000-4000-8000-%012x","source":"bench","description":"one call","amount":"1"}]}`, run, n.Add(1))
+		return append(fmt.Appendf(append(dst, head...), "%d%s", len(body), headEnd), body...)
+	}}
+	r = &Report{Scenario: "frontier-usage", What: "Frontier: one usage a request by REST with Basic, all on one account, over HTTP",
+		Baseline: "native charges of one account of the same server", Unit: "usages/s", Clients: o.Clients}
+	charge := w.charges(func() string { return w.account })
+	return r, w.beside(ctx, r, usage, w.host, charge)
 }
 
 // onWire returns a request as it goes over the wire.
