@@ -27,7 +27,7 @@ func TestQueueKeepsItsSize(t *testing.T) {
 	put(t, q, OK, command(1, 1))
 	for range 10_000 {
 		put(t, q, OK, command(1, 1))
-		if got := len(q.take(1, nil)); got != 1 {
+		if got := len(q.take(1, maxRoundBytes, nil)); got != 1 {
 			t.Fatalf("%d taken", got)
 		}
 	}

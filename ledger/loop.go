@@ -8,8 +8,13 @@ import (
 	"time"
 )
 
-// maxRound bounds the operations of one round.
-const maxRound = 16 << 10
+// maxRound and maxRoundBytes bound one round, up to a command more: its
+// operations, and what they bring. Without texts and records the first is
+// reached first.
+const (
+	maxRound      = 16 << 10
+	maxRoundBytes = 8 << 20
+)
 
 // expireAtOnce bounds how many holds one event makes expire.
 const expireAtOnce = 1024
@@ -55,7 +60,7 @@ func (l *Ledger) run(ctx context.Context) {
 		if l.shared != nil {
 			l.gather()
 		}
-		cmds = l.queue.take(maxRound, cmds[:0])
+		cmds = l.queue.take(maxRound, maxRoundBytes, cmds[:0])
 		if len(cmds) == 0 {
 			if l.queue.isClosed() {
 				return

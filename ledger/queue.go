@@ -31,14 +31,14 @@ func newQueue(max int) *queue {
 // put adds a command. One tenant has at most half of the places, so that others
 // find room.
 func (q *queue) put(p *prepared) error {
+	tenant := TenantID(0)
+	if p.c != nil {
+		tenant, p.bytes = p.c.Tenant, p.c.bytes()
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return Errorf(Unavailable, "the server is stopping; try again elsewhere or later")
-	}
-	tenant := TenantID(0)
-	if p.c != nil {
-		tenant = p.c.Tenant
 	}
 	l := q.lines[tenant]
 	if l == nil {
@@ -65,16 +65,17 @@ func (q *queue) put(p *prepared) error {
 	return nil
 }
 
-// take returns what is waiting, in a fair order, until it has max operations
-// together. Who did not get a turn has the first one the next time.
-func (q *queue) take(max int, into []*prepared) []*prepared {
+// take returns what is waiting, in a fair order, until it has so many operations
+// or bytes together: the last command may pass them. Who did not get a turn has
+// the first one the next time.
+func (q *queue) take(maxOps, maxBytes int, into []*prepared) []*prepared {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	ops := 0
-	for len(q.order) > 0 && ops < max {
+	ops, bytes := 0, 0
+	for len(q.order) > 0 && ops < maxOps && bytes < maxBytes {
 		kept := q.order[:0]
 		for i, l := range q.order {
-			if ops >= max {
+			if ops >= maxOps || bytes >= maxBytes {
 				kept = append(slices.Clone(q.order[i:]), kept...)
 				break
 			}
@@ -84,6 +85,7 @@ func (q *queue) take(max int, into []*prepared) []*prepared {
 			q.n--
 			into = append(into, p)
 			ops += p.size()
+			bytes += p.bytes
 			if l.head < len(l.waiting) {
 				kept = append(kept, l)
 				continue
@@ -133,6 +135,7 @@ type waiter struct {
 	taken atomic.Bool   // by the loop, or by the caller who gave up
 	res   Result
 	err   error
+	bytes int         // that it brings, see Command.bytes
 	again *TransferAt // where the id was used before the round, if it was: look it up
 }
 
@@ -142,6 +145,51 @@ func (p *prepared) size() int {
 	}
 	return 1 + len(p.c.Ops) + len(p.c.Records)
 }
+
+// bytes returns about how much a command adds to a batch: what its caller brings,
+// and 64 bytes for each thing that is written because of it.
+func (c *Command) bytes() int {
+	const each = 64
+	n := each*(1+len(c.Ops)) + c.Answer.bytes()
+	for _, op := range c.Ops {
+		switch op := op.(type) {
+		case *Transfer:
+			n += len(op.ID) + op.Usage.bytes() + op.Text.bytes()
+		case *Refund:
+			n += len(op.ID) + op.Text.bytes()
+		case *PlaceHold:
+			n += len(op.ID) + op.Text.bytes()
+		case *Capture:
+			n += len(op.ID) + each*len(op.To) + len(op.To)*op.Usage.bytes() + op.Text.bytes()
+		case *Release:
+			n += op.Text.bytes()
+		case *OpenAccount:
+			n += op.Profile.bytes()
+		case *SetAccount:
+			n += op.Profile.bytes() + op.Reason.bytes()
+		}
+	}
+	for i := range c.Records {
+		w := &c.Records[i]
+		n += each + len(w.Kind) + len(w.Key) + len(w.Data)
+		for _, x := range w.Index {
+			n += each + len(x.Name) + len(x.Value)
+		}
+		for _, x := range w.Counters {
+			n += len(x.Name)
+		}
+	}
+	return n
+}
+
+func (t *Text) bytes() int {
+	if t == nil {
+		return 0
+	}
+	return len(t.Data)
+}
+
+func (u *Usage) bytes() int { return len(u.Category) + len(u.Unit) }
 
 func (p *prepared) answer(res Result, err error) {
 	p.res, p.err = res, err

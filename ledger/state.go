@@ -53,6 +53,10 @@ func status(account func(AccountID) *Account, a *Account) Status {
 	return st
 }
 
+// Gone reports whether a text stands for one that was erased, and is not stored:
+// one has a salt.
+func (t *Text) Gone() bool { return t.Salt == [16]byte{} && t.Data == nil }
+
 // DigestOf returns what an event says of a text.
 func (t *Text) DigestOf() (d Digest) {
 	h := sha256.New()

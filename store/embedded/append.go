@@ -198,6 +198,9 @@ func (w *writer) book(b *ledger.BookEvents) {
 	w.set(headKey(w.key[:0], book), appendHead(w.value[:0], &b.Head))
 	for _, e := range b.Events {
 		for n := range e.Beside {
+			if e.Beside[n].Gone() {
+				continue
+			}
 			at := ledger.TextAt{Seq: e.Seq, N: uint32(n) + 1}
 			w.set(textKey(w.key[:0], book, at), appendText(w.value[:0], &e.Beside[n]))
 		}

@@ -39,6 +39,9 @@ type batch struct {
 }
 
 func (s *Store) ready(ctx context.Context, b *ledger.Batch) (*batch, error) {
+	if s.fixed != nil {
+		return nil, errors.New("postgres: a snapshot can only be read")
+	}
 	if err := valid(b); err != nil {
 		return nil, err
 	}
@@ -148,7 +151,7 @@ func unclear(err error) bool { return errors.Is(err, context.Canceled) }
 // conflict tells a conflict from a format that a newer program has raised.
 func (s *Store) conflict(ctx context.Context, err error) error {
 	is := 0
-	if looked := s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+	if looked := s.read(ctx, func(ctx context.Context, conn querier) error {
 		return conn.QueryRow(ctx, `SELECT format FROM saldo.format`).Scan(&is)
 	}); looked == nil && is > format {
 		return fmt.Errorf("%w (format %d, this program knows %d)", ErrFormat, is, format)
@@ -163,7 +166,7 @@ func (s *Store) isOurs(ctx context.Context, b *batch) (bool, error) {
 	for i := range b.Books { // of all: what nodes write of themselves may be the same to the byte
 		be := &b.Books[i]
 		var found [][]byte
-		err := s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		err := s.read(ctx, func(ctx context.Context, conn querier) error {
 			found = found[:0]
 			blocks, err := queryBlocks(ctx, conn, `SELECT seq, n, events FROM saldo.journal WHERE book = $1 AND seq > $2 AND seq <= $3 ORDER BY seq`,
 				int64(be.Head.Book), int64(be.From), int64(be.Head.Seq))
@@ -176,7 +179,7 @@ func (s *Store) isOurs(ctx context.Context, b *batch) (bool, error) {
 			return false, err
 		}
 	}
-	return true, s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+	return true, s.read(ctx, func(ctx context.Context, conn querier) error {
 		_, err := conn.Exec(ctx, `UPDATE saldo.heads SET seq = seq WHERE book = $1`, int64(b.Books[0].Head.Book))
 		return err
 	})

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"saldo/ledger"
 )
@@ -75,7 +74,7 @@ type erasure struct {
 }
 
 func (s *Store) erasures(ctx context.Context) (list []erasure, err error) {
-	err = s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+	err = s.read(ctx, func(ctx context.Context, conn querier) error {
 		rows, err := conn.Query(ctx, `SELECT account, book, seq FROM saldo.erasures`)
 		if err != nil {
 			return err
@@ -125,7 +124,7 @@ func (er *eraser) erase(ctx context.Context, of erasure) error {
 }
 
 func (er *eraser) exec(ctx context.Context, sql string, args ...any) error {
-	return er.s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+	return er.s.read(ctx, func(ctx context.Context, conn querier) error {
 		_, err := conn.Exec(ctx, sql, args...)
 		return err
 	})

@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"saldo/ledger"
 )
@@ -66,6 +65,9 @@ func queueTexts(p *pgx.Batch, books []ledger.BookEvents) {
 		for _, e := range books[i].Events {
 			for k := range e.Beside {
 				t := &e.Beside[k]
+				if t.Gone() {
+					continue
+				}
 				book, seq, n = append(book, int64(books[i].Head.Book)), append(seq, int64(e.Seq)), append(n, int64(k+1))
 				salt, data = append(salt, t.Salt[:]), append(data, notNil(t.Data))
 			}
@@ -213,7 +215,7 @@ func scanBlock(row pgx.CollectableRow) (block, error) {
 }
 
 // queryBlocks reads blocks of a journal.
-func queryBlocks(ctx context.Context, conn *pgxpool.Conn, sql string, args ...any) ([]block, error) {
+func queryBlocks(ctx context.Context, conn querier, sql string, args ...any) ([]block, error) {
 	rows, err := conn.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err

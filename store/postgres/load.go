@@ -6,7 +6,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"saldo/ledger"
 	"saldo/money"
@@ -14,7 +13,7 @@ import (
 
 // Load returns what keys name, in one round trip. See [ledger.Store].
 func (s *Store) Load(ctx context.Context, keys *ledger.Keys) (snap *ledger.Snapshot, err error) {
-	err = s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+	err = s.read(ctx, func(ctx context.Context, conn querier) error {
 		p := &pgx.Batch{}
 		snap = queueLoad(p, keys)
 		if p.Len() == 0 {

@@ -22,7 +22,7 @@ const rollbackPatience = time.Second
 // Look returns what others have appended, in one round trip. See
 // [ledger.SharedStore].
 func (s *Store) Look(ctx context.Context, known []ledger.BookEnd) (tails []ledger.Tail, err error) {
-	err = s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+	err = s.read(ctx, func(ctx context.Context, conn querier) error {
 		p := &pgx.Batch{}
 		l := looking{known: known}
 		// The ends first: what is there when they are read is there when the

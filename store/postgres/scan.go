@@ -12,7 +12,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"saldo/ledger"
 )
@@ -93,7 +92,7 @@ func (sc *scanner) page() int {
 
 // query reads one page.
 func query[R any](sc *scanner, scan pgx.RowToFunc[R], sql string, args ...any) (rows []R, err error) {
-	err = sc.s.read(sc.ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+	err = sc.s.read(sc.ctx, func(ctx context.Context, conn querier) error {
 		found, err := conn.Query(ctx, sql, args...)
 		if err != nil {
 			return err

@@ -35,6 +35,8 @@ type Options struct {
 	Resolve time.Duration
 	// NoMigrate leaves the tables as they are: somebody else runs saldo migrate.
 	NoMigrate bool
+
+	snapshot bool // see OpenSnapshot
 }
 
 // A Store keeps books in a database. It implements [ledger.SharedStore].
@@ -45,9 +47,13 @@ type Store struct {
 	eraser  *eraser
 	counts  counts
 	trees   trees
-	ctx     context.Context // ends with Close
-	cancel  context.CancelFunc
-	closed  sync.Once
+
+	fixing sync.Mutex
+	fixed  pgx.Tx // of a snapshot: the transaction in which everything is read
+	kept   *pgxpool.Conn
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	closed sync.Once
 }
 
 var _ ledger.SharedStore = (*Store)(nil)
@@ -70,9 +76,7 @@ func Open(ctx context.Context, url string, o Options) (_ *Store, err error) {
 	defer func() {
 		if err != nil {
 			s.cancel()
-			if s.pool != nil {
-				s.pool.Close()
-			}
+			s.disconnect()
 		}
 	}()
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
@@ -80,6 +84,9 @@ func Open(ctx context.Context, url string, o Options) (_ *Store, err error) {
 	}
 	if err := s.check(ctx); err != nil {
 		return nil, err
+	}
+	if o.snapshot {
+		return s, s.fix(ctx)
 	}
 	s.eraser = startEraser(s)
 	return s, nil
@@ -150,16 +157,27 @@ func (s *Store) check(ctx context.Context) error {
 func (s *Store) Close() error {
 	s.closed.Do(func() {
 		s.cancel()
-		<-s.eraser.done
-		s.pool.Close()
+		if s.eraser != nil {
+			<-s.eraser.done
+		}
+		s.disconnect()
 	})
 	return nil
+}
+
+func (s *Store) disconnect() {
+	if s.kept != nil {
+		rollback(s.kept)
+	}
+	if s.pool != nil {
+		s.pool.Close()
+	}
 }
 
 // Ping reports whether the database answers, and can be written to.
 func (s *Store) Ping(ctx context.Context) error {
 	var readOnly string
-	err := s.read(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+	err := s.read(ctx, func(ctx context.Context, conn querier) error {
 		return conn.QueryRow(ctx, `SELECT current_setting('transaction_read_only')`).Scan(&readOnly)
 	})
 	if err == nil && readOnly == "on" {
@@ -185,8 +203,47 @@ func (s *Store) trip(ctx context.Context, do func(context.Context, *pgxpool.Conn
 // read does something that may be done again: connections that a restart of the
 // database has cut, and transactions that it wants to be tried again, are not
 // worth an error.
-func (s *Store) read(ctx context.Context, do func(context.Context, *pgxpool.Conn) error) error {
-	return s.again(ctx, func() error { return s.trip(ctx, do) })
+func (s *Store) read(ctx context.Context, do func(context.Context, querier) error) error {
+	if s.fixed != nil {
+		s.fixing.Lock()
+		defer s.fixing.Unlock()
+		return do(ctx, s.fixed)
+	}
+	return s.again(ctx, func() error {
+		return s.trip(ctx, func(ctx context.Context, conn *pgxpool.Conn) error { return do(ctx, conn) })
+	})
+}
+
+// A querier is a connection, or a transaction on one.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// OpenSnapshot opens the books in a database as they are now, to be read only:
+// what others write from now on is not seen. It changes nothing.
+func OpenSnapshot(ctx context.Context, url string, o Options) (*Store, error) {
+	o.NoMigrate, o.snapshot = true, true
+	return Open(ctx, url, o)
+}
+
+// fix lets everything be read in one transaction.
+func (s *Store) fix(ctx context.Context) error {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	s.kept = conn
+	if s.fixed, err = conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}); err != nil {
+		return err
+	}
+	if _, err := s.fixed.Exec(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
+		return err
+	}
+	var n int
+	return s.fixed.QueryRow(ctx, `SELECT format FROM saldo.format`).Scan(&n) // what is seen is as of the first query
 }
 
 func (s *Store) again(ctx context.Context, do func() error) error {

@@ -226,30 +226,38 @@ func (s *Store) CountRefunds(ctx context.Context) (uint64, error) {
 }
 
 func (s *Store) count(ctx context.Context, sql string) (n uint64, err error) {
+	err = s.whole(ctx, func(conn querier) error { return conn.QueryRow(ctx, sql).Scan(&n) })
+	return n, err
+}
+
+// whole is read for what may take as long as it takes.
+func (s *Store) whole(ctx context.Context, do func(querier) error) error {
+	if s.fixed != nil {
+		s.fixing.Lock()
+		defer s.fixing.Unlock()
+		return do(s.fixed)
+	}
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer conn.Release()
-	return n, conn.QueryRow(ctx, sql).Scan(&n)
+	return do(conn)
 }
 
 // eachRow reads a whole table, however long that takes.
 func (s *Store) eachRow(ctx context.Context, sql string, do func(pgx.CollectableRow) error) error {
-	conn, err := s.pool.Acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Release()
-	rows, err := conn.Query(ctx, sql)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := do(rows); err != nil {
+	return s.whole(ctx, func(conn querier) error {
+		rows, err := conn.Query(ctx, sql)
+		if err != nil {
 			return err
 		}
-	}
-	return rows.Err()
+		defer rows.Close()
+		for rows.Next() {
+			if err := do(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
 }
