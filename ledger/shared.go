@@ -508,7 +508,7 @@ func (l *Ledger) attempt(ctx context.Context, waiting []*prepared, try int, comm
 	}
 	if l.lock.has && try == 0 { // who came while it waited for its turn goes along
 		came := len(waiting)
-		waiting = l.claim(l.queue.take(maxRound, nil), waiting)
+		waiting = l.claim(l.queue.take(maxRound, maxRoundBytes, nil), waiting)
 		commit.Commands += len(waiting) - came
 		for _, p := range waiting[came:] {
 			if err := l.catchUpAll(ctx, p); err != nil {
