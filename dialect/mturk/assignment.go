@@ -273,10 +273,15 @@ func (r *Requester) GetAssignment(ctx context.Context, id string) (*Assignment, 
 	return shown, of, err
 }
 
+// head returns an assignment without what was answered.
+func (a *assignment) head() *Assignment {
+	return &Assignment{ID: a.id, WorkerID: a.worker, HITID: a.hit, Status: a.status, Accepted: a.accepted, Submitted: a.submitted,
+		AutoApproval: a.auto, Approved: a.approvedAt, Rejected: a.rejected, Deadline: a.deadline, Feedback: a.feedback, WorkerAccount: a.account}
+}
+
 // showWork returns an assignment as its requester sees it.
 func (r *Requester) showWork(ctx context.Context, a *assignment) (*Assignment, error) {
-	shown := &Assignment{ID: a.id, WorkerID: a.worker, HITID: a.hit, Status: a.status, Accepted: a.accepted, Submitted: a.submitted,
-		AutoApproval: a.auto, Approved: a.approvedAt, Rejected: a.rejected, Deadline: a.deadline, Feedback: a.feedback, WorkerAccount: a.account}
+	shown := a.head()
 	if !a.answer {
 		return shown, nil
 	}

@@ -17,6 +17,9 @@ import (
 type DeskOptions struct {
 	Logger *slog.Logger
 	Fees   *Fees // nil: StandardFees
+	// Currency is the code of the unit that requesters' accounts are in, which has
+	// at least two decimals: USD. The API of 2017 does not name one.
+	Currency string
 	// TokenLife is how long a UniqueRequestToken is remembered: 24 h, or for
 	// ever if negative.
 	TokenLife time.Duration
@@ -47,6 +50,9 @@ func NewDesk(l *ledger.Ledger, o DeskOptions) *Desk {
 	if o.Fees != nil {
 		d.fees = *o.Fees
 	}
+	if o.Currency == "" {
+		d.o.Currency = dollars
+	}
 	if o.Logger == nil {
 		d.o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -63,6 +69,9 @@ func NewDesk(l *ledger.Ledger, o DeskOptions) *Desk {
 	}
 	return d
 }
+
+// Currency is the code of the unit that requesters' accounts are in.
+func (d *Desk) Currency() string { return d.o.Currency }
 
 // The kinds of records, and what they are keyed by.
 const (

@@ -150,19 +150,23 @@ func (h *hit) owed() int64 {
 func (h *hit) each() Cents { return h.reward + h.fee }
 
 // deadline is when something is to be done about the HIT: it expires, it was to
-// be reviewed for long enough, or what is left of a disabled one is approved.
+// be reviewed for long enough, what is left of a disabled one is approved, or
+// more is on hold than is needed.
 func (h *hit) deadline(now ledger.Time, keepFor time.Duration) ledger.Time {
+	at := ledger.Time(0)
 	switch {
 	case h.disabled && h.submitted > 0:
-		return now.Add(disableEvery)
+		at = now.Add(disableEvery)
 	case h.disposed, h.disabled:
-		return 0
 	case !h.expired:
-		return h.expires
+		at = h.expires
 	case h.quiet != 0:
-		return h.quiet.Add(keepFor)
+		at = h.quiet.Add(keepFor)
 	}
-	return 0
+	if again := now.Add(postponed); h.held > h.owed() && (at == 0 || again < at) {
+		return again
+	}
+	return at
 }
 
 // index returns what the HIT is found by.

@@ -35,12 +35,15 @@ func (r *Requester) AddAssignments(ctx context.Context, id string, n int64, toke
 	return r.Extend(ctx, id, n, 0, token)
 }
 
-// Extend raises how many assignments a HIT has, or sets a later deadline, or
-// both: ExtendHIT of the API before 2017 does both at once. Zeros change nothing.
-func (r *Requester) Extend(ctx context.Context, id string, n int64, expires ledger.Time, token string) error {
+// Extend raises how many assignments a HIT has, or has it expire later, or both:
+// ExtendHIT of the API before 2017 does both at once. By counts from when the HIT
+// expires, or from now if it has expired. Zeros change nothing.
+func (r *Requester) Extend(ctx context.Context, id string, n int64, by time.Duration, token string) error {
 	switch {
-	case n < 0 || n > maxAssignments || n == 0 && expires == 0:
+	case n < 0 || n > maxAssignments || n == 0 && by == 0:
 		return notValid("NumberOfAdditionalAssignments", n)
+	case by < 0 || by > maxDuration:
+		return notValid("ExpireAt", seconds64(by))
 	}
 	return r.changeHIT(ctx, "extend", id, func(c *change, h *hit) error {
 		if err := c.once(ctx, tokenAdd, token, alreadyProcessed); err != nil {
@@ -57,8 +60,12 @@ func (r *Requester) Extend(ctx context.Context, id string, n int64, expires ledg
 				"The HIT was created with %d assignments, fewer than %d: it cannot be extended to %d or more.", h.first, large, large)}
 		}
 		h.max += n
-		if expires != 0 {
-			if err := c.expireAt(h, expires); err != nil {
+		if by > 0 {
+			from := c.now
+			if !h.expired {
+				from = h.expires
+			}
+			if err := c.expireAt(h, from.Add(by)); err != nil {
 				return err
 			}
 		}
@@ -208,7 +215,7 @@ func (d *Desk) hitDue(ctx context.Context, rec *ledger.Record) error {
 	if err != nil {
 		return err
 	}
-	if seen.disabled {
+	if seen.disabled && seen.submitted > 0 {
 		return r.approveSome(ctx, seen.id)
 	}
 	return r.act(ctx, func(c *change) error {
@@ -218,15 +225,16 @@ func (d *Desk) hitDue(ctx context.Context, rec *ledger.Record) error {
 		}
 		c.named("due", h.id, h.version)
 		was := *h
-		switch at := h.deadline(c.now, d.o.KeepFor); {
-		case at == 0 || at > c.now:
-			return nil
-		case !h.expired:
+		switch {
+		case !h.expired && h.expires <= c.now:
 			h.expired = true
-		case h.submitted > 0:
-			return noTimeYet
-		default:
+		case h.expired && !h.disposed && h.quiet != 0 && h.quiet.Add(d.o.KeepFor) <= c.now:
+			if h.submitted > 0 {
+				return noTimeYet
+			}
 			h.dispose()
+		case h.held == h.owed():
+			return nil
 		}
 		return c.save(ctx, &was, h, 0)
 	})

@@ -117,7 +117,11 @@ func (r *Requester) Counts(ctx context.Context) (n Counts, err error) {
 // ListAssignments returns a page of the work that was submitted for a HIT, in
 // the order in which it was accepted, and where the page ends. Of a status that
 // is not 0 it is only that work.
-func (r *Requester) ListAssignments(ctx context.Context, hitID string, status AssignmentStatus, p Page) (list []*Assignment, next string, err error) {
+func (r *Requester) ListAssignments(ctx context.Context, hitID string, status AssignmentStatus, p Page) ([]*Assignment, string, error) {
+	return r.listWork(ctx, hitID, status, p, func(a *assignment) (*Assignment, error) { return r.showWork(ctx, a) })
+}
+
+func (r *Requester) listWork(ctx context.Context, hitID string, status AssignmentStatus, p Page, show func(*assignment) (*Assignment, error)) (list []*Assignment, next string, err error) {
 	if _, err := r.d.settle(ctx); err != nil {
 		return nil, "", err
 	}
@@ -133,7 +137,7 @@ func (r *Requester) ListAssignments(ctx context.Context, hitID string, status As
 		if err != nil {
 			return err
 		}
-		shown, err := r.showWork(ctx, a)
+		shown, err := show(a)
 		list = append(list, shown)
 		return err
 	})

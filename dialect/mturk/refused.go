@@ -57,6 +57,11 @@ func noAssignment(id string) *Refused {
 	return &Refused{Code: codeAssignmentMissing, Text: fmt.Sprintf(textAssignmentNotPresent, id)}
 }
 
+// otherCurrency refuses an account that is not in the currency of the desk.
+func otherCurrency() *Refused {
+	return &Refused{Code: faults[faultCurrency].turk, Text: faults[faultCurrency].message}
+}
+
 // notValid refuses a value that is well formed and cannot be used.
 func notValid(parameter string, value any) *Refused {
 	return &Refused{Code: codeInvalidParameter, Parameter: parameter,

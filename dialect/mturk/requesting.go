@@ -23,13 +23,13 @@ type Requester struct {
 	d       *Desk
 	tenant  ledger.TenantID
 	book    ledger.BookID
-	unit    uint32 // of the book: dollars
+	unit    uint32 // of the book: the desk's currency
 	scale   uint8
 	call    Call
 }
 
 // Requester returns the requester that an account is, for one call. An account
-// that is not in dollars is refused.
+// that is not in the desk's currency is refused.
 func (d *Desk) Requester(ctx context.Context, account ledger.AccountID, call Call) (*Requester, error) {
 	a, err := d.l.Account(ctx, account)
 	if err != nil {
@@ -39,8 +39,8 @@ func (d *Desk) Requester(ctx context.Context, account ledger.AccountID, call Cal
 	if err != nil {
 		return nil, err
 	}
-	if unit.Code != dollars || unit.Scale < centScale {
-		return nil, refuse(faultCurrency)
+	if unit.Code != d.o.Currency || unit.Scale < centScale {
+		return nil, otherCurrency()
 	}
 	return &Requester{account, d, a.Tenant, a.Book, a.Unit, unit.Scale, call}, nil
 }

@@ -298,7 +298,7 @@ func (s *requesters) balance(ctx context.Context, c *auth.Credential) (ledger.Ba
 		return ledger.Balance{}, refuse(faultNotLinked)
 	}
 	b, err := s.desk.Balance(ctx, c.Root)
-	if err == nil && b.Unit.Code != dollars {
+	if err == nil && b.Unit.Code != s.desk.o.Currency {
 		err = refuse(faultCurrency)
 	}
 	return b, err

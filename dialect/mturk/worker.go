@@ -89,7 +89,7 @@ func (c *change) workerAccount(ctx context.Context, worker string) (ledger.Accou
 	if err != nil {
 		return id, err
 	}
-	c.Ops = append(c.Ops, &ledger.OpenAccount{ID: id, Unit: dollars, Mode: ledger.Own, Profile: &ledger.Text{Data: profile}})
+	c.Ops = append(c.Ops, &ledger.OpenAccount{ID: id, Unit: c.r.d.o.Currency, Mode: ledger.Own, Profile: &ledger.Text{Data: profile}})
 	p := pack()
 	p.account(id)
 	c.write(ledger.RecordWrite{Kind: kindWorker, Key: worker, Data: p})
