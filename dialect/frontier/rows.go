@@ -13,7 +13,7 @@ import (
 
 const (
 	flushAt      = 32 << 10         // bytes of a list that wait to be written
-	maxGathered  = 32 << 20         // bytes of a list that has to be one message in memory
+	maxGathered  = 32 << 20         // bytes of a list that has to be one message in memory: gRPC's
 	writeTimeout = 60 * time.Second // for each part of a list
 )
 
@@ -60,7 +60,7 @@ func (r *rows) add(m proto.Message) (err error) {
 		r.b = protowire.AppendVarint(r.b, uint64(proto.Size(m)))
 		r.b, err = proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(r.b, m)
 	default:
-		if r.size += proto.Size(m); r.size > maxGathered {
+		if r.size += proto.Size(m); r.size > r.q.s.gathers {
 			return tooLongList
 		}
 		r.out.ProtoReflect().Mutable(r.field).List().Append(protoreflect.ValueOfMessage(m.ProtoReflect()))

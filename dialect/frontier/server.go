@@ -34,16 +34,17 @@ type Options struct {
 
 // A server answers for a ledger, in both eras.
 type server struct {
-	ledger *ledger.Ledger
-	auth   *auth.Auth
-	o      Options
-	rest   *dialect.Handler
-	calls  map[string]*endpoint // of Connect and gRPC, by path
-	lost   *endpoint            // for the paths that none of them has
-	routes []route              // of REST, but for the balance
-	wrong  *endpoint            // for those of their paths that are asked with another method
-	refuse *connect.ErrorWriter
-	orgs   sync.Map // ledger.TenantID -> its ledger.AccountID, which never changes
+	ledger  *ledger.Ledger
+	auth    *auth.Auth
+	o       Options
+	rest    *dialect.Handler
+	calls   map[string]*endpoint // of Connect and gRPC, by path
+	lost    *endpoint            // for the paths that none of them has
+	routes  []route              // of REST, but for the balance
+	wrong   *endpoint            // for those of their paths that are asked with another method
+	refuse  *connect.ErrorWriter
+	gathers int      // see maxGathered
+	orgs    sync.Map // ledger.TenantID -> its ledger.AccountID, which never changes
 
 	balanceREST, pingREST *dialect.Operation
 }
@@ -56,7 +57,7 @@ func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
 	if o.Unit == "" {
 		o.Unit = "CREDITS"
 	}
-	s := &server{ledger: l, auth: a, o: o}
+	s := &server{ledger: l, auth: a, o: o, gathers: maxGathered}
 	s.balanceREST = o.Metrics.Operation(auth.Frontier, "restGetBillingBalance")
 	s.pingREST = o.Metrics.Operation(auth.Frontier, "ping")
 	unknown := o.Metrics.Operation(auth.Frontier, "unknown")
