@@ -30,7 +30,8 @@ type lookKey struct{}
 
 // Begin marks the beginning of a request: what it reads has everything that was
 // answered before here, and one look at a shared store is enough for all of it.
-// Without it every read looks by itself.
+// A request that lasts, as a stream does, sees what is older than a second.
+// Without a mark every read looks by itself.
 func Begin(ctx context.Context) context.Context {
 	return context.WithValue(ctx, lookKey{}, time.Now())
 }
@@ -39,6 +40,9 @@ func Begin(ctx context.Context) context.Context {
 func Stale(ctx context.Context) context.Context {
 	return context.WithValue(ctx, lookKey{}, time.Time{})
 }
+
+// longRequest is how long the look of a request's beginning is good for.
+const longRequest = time.Second
 
 // lockRounds is how many rounds a book is locked first after others were found
 // to write to it.
@@ -69,8 +73,11 @@ func (l *Ledger) current(ctx context.Context, b *book) error {
 		return nil
 	}
 	since, marked := ctx.Value(lookKey{}).(time.Time)
-	if !marked {
-		since = time.Now()
+	switch now := time.Now(); {
+	case !marked:
+		since = now
+	case !since.IsZero() && now.Sub(since) > longRequest:
+		since = now.Add(-longRequest)
 	}
 	if since.IsZero() || b.looked.Load() >= int64(since.Sub(l.began)) {
 		return nil

@@ -178,6 +178,9 @@ func (m *administration) backup(r *http.Request) (any, error) {
 	if isThere(dest) {
 		return nil, &native.Error{Status: http.StatusConflict, Code: native.CodeExists, Message: dest + " exists already; choose another name"}
 	}
+	if m.node.store == nil {
+		return nil, errInDatabase
+	}
 	made, err := backupTo(r.Context(), m.node.store, m.node.config, dest, ask.WithMasterKey, nil)
 	if err == nil {
 		m.node.log.Info("backed up", "path", dest, "heads", made["heads"])

@@ -26,6 +26,7 @@ import (
 // defaults.
 type config struct {
 	Data                 string
+	Store                string // a database's URL; "": the data directory
 	Listen               string
 	AdminListen          string
 	TLSCert, TLSKey      string
@@ -80,6 +81,7 @@ type setting struct {
 // settings is everything that a server can be told.
 var settings = []setting{
 	{"data", kindText, "", "directory of the books (default: $XDG_STATE_HOME/saldo)", false},
+	{"store", kindText, "", "PostgreSQL that has the books in place of the directory, for any number of nodes: postgres://USER@HOST/DATABASE", false},
 	{"listen", kindText, "127.0.0.1:7400", "address to listen on", false},
 	{"dialects", kindList, "twilio,mturk,gateway360,frontier", "vendors' APIs that are served beside the native one; mturk-legacy is the further one that there is", false},
 	{"dialect-listen", kindList, "", "addresses that vendors' APIs have for themselves, as twilio=127.0.0.1:7402", false},
@@ -307,6 +309,7 @@ func nearest(key string) string {
 func (c *config) fill() error {
 	r := reader{c: c}
 	c.Data = r.directory("data", "")
+	c.Store = r.text("store")
 	c.Listen = r.address("listen")
 	c.AdminListen = r.address("admin-listen")
 	c.TLSCert, c.TLSKey = r.text("tls-cert"), r.text("tls-key")
@@ -320,6 +323,7 @@ func (c *config) fill() error {
 	c.Rate = r.size("rate")
 	c.Drain = r.duration("drain")
 	c.WriteContext = r.yesNo("write-context")
+	c.checkStore(&r)
 	c.fillDialects(&r)
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		r.fail("tls-cert", "and tls-key belong together: give both or none")

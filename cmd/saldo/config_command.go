@@ -29,6 +29,7 @@ func (a *app) configCommand() *cobra.Command {
 			rows := []object{}
 			for _, s := range settings {
 				value := strings.Trim(fmt.Sprint(cfg.k.Get(s.key)), "[]")
+				value = withoutSecret(value)
 				if s.secret && value != "" {
 					value = "(secret)"
 				}

@@ -107,7 +107,7 @@ func (a *app) command() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("server", a.serveCommand(), a.demoCommand(), a.verifyCommand(), a.backupCommand(), a.restoreCommand(), a.benchCommand(),
+	add("server", a.serveCommand(), a.demoCommand(), a.verifyCommand(), a.migrateCommand(), a.copyCommand(), a.backupCommand(), a.restoreCommand(), a.benchCommand(),
 		a.configCommand(), a.contextCommand(), a.versionCommand())
 	add("watch", a.watchCommand(), a.ruleCommand(), a.webhookCommand(), a.deliveryCommand(), a.alertCommand())
 	add("money", a.balanceCommand(), a.topUpCommand(), a.chargeCommand(), a.adjustCommand(), a.holdCommand(), a.transferCommand(),

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"saldo/ledger"
+	"saldo/store/postgres"
 )
 
 // metrics is what a server tells Prometheus beside what the dialects count.
@@ -61,6 +62,21 @@ func (m *metrics) watch(n *node) {
 	gauge := func(name, help string, read func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 	}
+	if n.database != nil {
+		counter := func(name, help string, read func(postgres.Count) float64) {
+			m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return read(n.database.Count()) }))
+		}
+		counter("saldo_database_round_trips_total", "Round trips to the database.", func(c postgres.Count) float64 { return float64(c.Trips) })
+		counter("saldo_database_doubts_total", "Commits whose outcome had to be found out, because the connection was lost.", func(c postgres.Count) float64 { return float64(c.Doubts) })
+		gauge("saldo_database_connections", "Connections to the database.", func() float64 { return float64(n.database.Count().Open) })
+	} else {
+		m.watchDirectory(n, gauge)
+	}
+	m.registry.MustRegister(heads{n}, watched{n})
+}
+
+// watchDirectory adds what there is to tell of a data directory.
+func (m *metrics) watchDirectory(n *node, gauge func(name, help string, read func() float64)) {
 	gauge("saldo_index_lag_events", "Durable events that the indexes of lists do not have yet.",
 		func() float64 { return float64(n.store.IndexLag()) })
 	gauge("saldo_disk_bytes", "What the books take up on the disk.", func() float64 { return float64(n.store.Metrics().DiskBytes) })
@@ -68,7 +84,6 @@ func (m *metrics) watch(n *node) {
 	gauge("saldo_disk_reserve_bytes", "Room below which nothing is written.", func() float64 { return float64(n.config.DiskReserve) })
 	gauge("saldo_cache_bytes", "Blocks of the disk that are kept in memory.", func() float64 { return float64(n.store.Metrics().CacheBytes) })
 	gauge("saldo_compaction_debt_bytes", "What compactions have still to do.", func() float64 { return float64(n.store.Metrics().CompactionDebt) })
-	m.registry.MustRegister(heads{n})
 }
 
 // heads collects how far the journals go, and how many books there are.
@@ -87,7 +102,7 @@ func (heads) Describe(c chan<- *prometheus.Desc) {
 func (h heads) Collect(c chan<- prometheus.Metric) {
 	var seq uint64
 	books := 0
-	for row, err := range h.n.store.Scan(context.Background(), ledger.Query{List: ledger.ListHeads}) {
+	for row, err := range h.n.books().Scan(context.Background(), ledger.Query{List: ledger.ListHeads}) {
 		if err != nil {
 			return
 		}
@@ -105,14 +120,20 @@ type counted struct {
 }
 
 func (s counted) Append(ctx context.Context, b *ledger.Batch) error {
-	if err := s.Store.Append(ctx, b); err != nil {
-		return err
+	err := s.Store.Append(ctx, b)
+	if err == nil {
+		s.m.count(b)
 	}
+	return err
+}
+
+// count counts what was appended.
+func (m *metrics) count(b *ledger.Batch) {
 	var last, outcome string
 	var n int
 	flush := func() {
 		if n > 0 {
-			s.m.commands.WithLabelValues(last, outcome).Add(float64(n))
+			m.commands.WithLabelValues(last, outcome).Add(float64(n))
 		}
 	}
 	for i := range b.Books {
@@ -126,7 +147,6 @@ func (s counted) Append(ctx context.Context, b *ledger.Batch) error {
 		}
 	}
 	flush()
-	return nil
 }
 
 // kindOf names what an event did: the first thing, of many.

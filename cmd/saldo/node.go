@@ -24,6 +24,7 @@ import (
 	"saldo/dialect/native"
 	"saldo/ledger"
 	"saldo/store/embedded"
+	"saldo/store/postgres"
 	"saldo/watch"
 )
 
@@ -34,14 +35,15 @@ const tokenFile = "operator.token"
 // A node is a server without its listeners: a store that it has to itself, the
 // ledger on it, who may ask, and what answers.
 type node struct {
-	config  *config
-	log     *slog.Logger
-	store   *embedded.Store
-	ledger  *ledger.Ledger
-	auth    *auth.Auth
-	desk    *mturk.Desk
-	metrics *metrics
-	watch   *watch.Watch
+	config   *config
+	log      *slog.Logger
+	store    *embedded.Store // nil: the books are in the database
+	database *postgres.Store
+	ledger   *ledger.Ledger
+	auth     *auth.Auth
+	desk     *mturk.Desk
+	metrics  *metrics
+	watch    *watch.Watch
 
 	customers http.Handler
 	admin     http.Handler            // nil: customers has it all
@@ -59,15 +61,13 @@ func openNode(ctx context.Context, c *config, log *slog.Logger) (_ *node, err er
 			err = errors.Join(err, n.close())
 		}
 	}()
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("the data directory: %w", err)
-	}
-	if n.store, err = embedded.Open(c.Data, embedded.Options{Logger: log, CacheBytes: c.Cache, DiskReserve: reserveOf(c.DiskReserve)}); err != nil {
-		return nil, err
-	}
 	registry := prometheus.NewRegistry()
 	n.metrics = newMetrics(registry)
-	if n.ledger, err = ledger.Open(ctx, counted{n.store, n.metrics}, ledger.Options{Logger: log, Observe: n.metrics.commit}); err != nil {
+	store, err := n.openStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if n.ledger, err = ledger.Open(ctx, store, ledger.Options{Logger: log, Observe: n.metrics.commit}); err != nil {
 		return nil, err
 	}
 	keys, err := auth.LoadMasterKeys(c.Data, c.MasterKeyFile, c.MasterKey)
@@ -86,6 +86,7 @@ func openNode(ctx context.Context, c *config, log *slog.Logger) (_ *node, err er
 	}
 	n.metrics.watch(n)
 	n.route(registry, keys)
+	n.begun()
 	return n, nil
 }
 
@@ -110,6 +111,21 @@ func (n *node) openWatch(ctx context.Context, keys auth.MasterKeys) error {
 	return err
 }
 
+// openStore opens the store that the node is told to have.
+func (n *node) openStore(ctx context.Context) (_ ledger.Store, err error) {
+	c := n.config
+	if c.Store != "" {
+		return n.openDatabase(ctx)
+	}
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("the data directory: %w", err)
+	}
+	if n.store, err = embedded.Open(c.Data, embedded.Options{Logger: n.log, CacheBytes: c.Cache, DiskReserve: reserveOf(c.DiskReserve)}); err != nil {
+		return nil, err
+	}
+	return counted{n.store, n.metrics}, nil
+}
+
 // reserveOf turns none, as the setting has it, into what the store calls none.
 func reserveOf(bytes int64) int64 {
 	if bytes == 0 {
@@ -125,10 +141,13 @@ func (n *node) begin(ctx context.Context) error {
 		return err
 	}
 	if made {
-		if err := writeSecret(filepath.Join(n.config.Data, tokenFile), token); err != nil {
+		n.token = token
+		if n.database == nil {
+			err = writeSecret(filepath.Join(n.config.Data, tokenFile), token)
+		}
+		if err != nil {
 			return err
 		}
-		n.token = token
 	}
 	_, err = n.ledger.TenantByName(ctx, ledger.FirstBook)
 	if ledger.CodeOf(err) == ledger.NotFound {
@@ -191,11 +210,11 @@ func bothSchemas(all ...map[string]json.RawMessage) map[string]json.RawMessage {
 }
 
 // ready says why the server should get no requests now.
-func (n *node) ready(context.Context) error {
+func (n *node) ready(ctx context.Context) error {
 	if n.stopping.Load() {
 		return ledger.Errorf(ledger.Unavailable, "the server is stopping")
 	}
-	return nil
+	return n.readyDatabase(ctx)
 }
 
 // close ends everything, in the order that nothing is lost in.
@@ -212,6 +231,9 @@ func (n *node) close() error {
 		defer cancel()
 		_ = n.store.WaitIndexes(behind) // what they lack they get after the next start
 		err = errors.Join(err, n.store.Close())
+	}
+	if n.database != nil {
+		err = errors.Join(err, n.database.Close())
 	}
 	return err
 }

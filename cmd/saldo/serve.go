@@ -56,21 +56,27 @@ func (a *app) serve(ctx context.Context, cfg *config) error {
 	if err != nil {
 		return err
 	}
-	if err := n.store.SetOwner("address " + f.adminURL()); err != nil {
-		return errors.Join(err, n.close())
+	if n.store != nil {
+		if err := n.store.SetOwner("address " + f.adminURL()); err != nil {
+			return errors.Join(err, n.close())
+		}
 	}
 	tokens := filepath.Join(cfg.Data, tokenFile)
-	if n.token != "" {
+	switch {
+	case n.token != "" && n.database != nil:
+		a.say("The first operator's token, shown this once and kept nowhere:\n\n    %s\n", n.token)
+	case n.database != nil:
+	case n.token != "":
 		a.say("The first operator's token, shown this once and kept in %s:\n\n    %s\n", tokens, n.token)
-	} else if !isThere(tokens) {
+	case !isThere(tokens):
 		log.Info("there is no " + tokens + "; if the operator's token is lost: saldo key recover --data " + cfg.Data)
 	}
-	if cfg.WriteContext {
+	if cfg.WriteContext && n.database == nil {
 		a.rememberServer(log, "default", f.adminURL(), cfg)
 	}
 	debug.FreeOSMemory() // opening a large directory takes more than serving it
 	n.logHeads(ctx, "start")
-	log.Info("serving", "url", f.url(), "admin", f.adminURL(), "data", cfg.Data, "version", version)
+	log.Info("serving", "url", f.url(), "admin", f.adminURL(), "books", firstOf(withoutSecret(cfg.Store), cfg.Data), "version", version)
 	reload, stop := hangups()
 	defer stop()
 	err = f.serve(ctx, n, reload)

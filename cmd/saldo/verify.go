@@ -43,12 +43,14 @@ SEQ HASH"): only that shows a journal that was cut off.
 it keeps a copy of what was proved (links, where the file system has them). --base
 does the same with an earlier backup that was verified.`,
 		Example: `  saldo verify --data ./data
+  saldo verify --store postgres://saldo@db.example.com/saldo
   saldo verify --online --expect ./kept/HEADS
   saldo verify --online --incremental
   saldo verify --data ./data --expect 1:1042:9f2c…
   saldo verify --data ./tuesday --base ./monday`,
 	}
 	c.Flags().String("data", "", "data directory, or a backup")
+	c.Flags().String("store", "", "postgres://…: the books in a database, as they are now; nodes may go on")
 	c.Flags().StringSliceVar(&expect, "expect", nil, "BOOK:SEQ:HASH, or a file of such; may be given often")
 	c.Flags().StringVar(&base, "base", "", "an earlier backup that was verified")
 	c.Flags().BoolVar(&incremental, "incremental", false, "fold only what came after the last proof made with --incremental")
@@ -59,8 +61,23 @@ does the same with an earlier backup that was verified.`,
 			return err
 		}
 		data, _ := c.Flags().GetString("data")
-		if online == (data != "") {
-			return usagef("give either --data or --online")
+		place, _ := c.Flags().GetString("store")
+		if (data != "") == (place != "") && !online || online && data+place != "" {
+			return usagef("give one of --data, --store and --online")
+		}
+		if place != "" {
+			if base != "" || incremental {
+				return usagef("--store goes with --expect alone")
+			}
+			o := ledger.VerifyOptions{Expect: heads}
+			p := a.progress("folding")
+			o.Progress = p.events
+			report, err := verifyDatabase(c.Context(), place, o)
+			p.end()
+			if err != nil {
+				return err
+			}
+			return a.showReport(reportObject(report))
 		}
 		if base != "" && (online || incremental) {
 			return usagef("--base goes with --data, and not with --incremental")
@@ -302,6 +319,9 @@ func (m *administration) verify(r *http.Request) (any, error) {
 			m.node.log.Error("a copy for verifying is left over", "path", dir, "error", err)
 		}
 	}()
+	if m.node.store == nil {
+		return nil, errInDatabase
+	}
 	if _, err := m.node.store.Backup(r.Context(), dir, nil); err != nil {
 		return nil, err
 	}
