@@ -272,7 +272,9 @@ func (w *Watch) note(ctx context.Context, p *polled, reading *dialect.Reading, f
 		state.Fails, state.Reason, state.Why = 0, "", ""
 		w.drift(ctx, p, state)
 	} else {
-		state.Fails++
+		if state.Fails++; state.Fails == 1 {
+			w.o.Logger.Warn("a source cannot be read", "source", p.Name, "error", failed)
+		}
 		state.Reason, state.Why = Explain(failed)
 		state.Why = clip(state.Why, 600)
 		outcome = state.Reason

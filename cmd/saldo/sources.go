@@ -171,6 +171,7 @@ func (r *saldoReader) Read(ctx context.Context) (dialect.Reading, error) {
 // A watchConfig is the part of the file of settings that says what is watched.
 type watchConfig struct {
 	allow     []netip.Prefix
+	accounts  []ledger.AccountID // whose balances are metrics
 	sources   []watch.Spec
 	secrets   []string // of each source
 	endpoints []*watch.Endpoint
@@ -179,7 +180,7 @@ type watchConfig struct {
 // The keys of [watch], [[watch.sources]] and [[watch.endpoints]]. What else a
 // source has is an option of its kind.
 var (
-	watchKeys    = []string{"allow", "sources", "endpoints"}
+	watchKeys    = []string{"allow", "accounts", "sources", "endpoints"}
 	sourceKeys   = []string{"name", "kind", "address", "account", "secret", "secret_env", "secret_file", "interval", "low", "critical", "runway", "labels", "mirror"}
 	endpointKeys = []string{"name", "url", "url_env", "url_file", "secret", "secret_env", "secret_file", "types"}
 )
@@ -213,6 +214,13 @@ func readWatch(path string, getenv func(string) string, table map[string]any) (*
 			p = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
 		}
 		c.allow = append(c.allow, p.Masked())
+	}
+	for _, t := range texts(table["accounts"]) {
+		id, ok := ledger.ParseAccountID(t)
+		if !ok {
+			return nil, usagef("%s: watch.accounts has %q, which is no id of an account", path, t)
+		}
+		c.accounts = append(c.accounts, id)
 	}
 	sources, err := f.tables("sources", table["sources"])
 	if err != nil {
