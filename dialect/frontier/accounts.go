@@ -146,7 +146,7 @@ func createBillingAccount(q *request, in *frontierv1beta1.CreateBillingAccountRe
 		return nil, err
 	}
 	id := q.s.ledger.NewID()
-	_, err = q.s.ledger.Post(q.ctx, &ledger.Command{Tenant: t.Number, Book: book.Number, Actor: q.credential.Number, ID: q.s.ledger.NewID().String(),
+	_, err = q.s.ledger.Post(q.ctx, &ledger.Command{Tenant: t.Number, Book: book.Number, Actor: q.credential.Number,
 		Ops: []ledger.Op{&ledger.AddUnit{Unit: unit}, &ledger.OpenAccount{ID: id, Unit: unit.Code, Mode: ledger.Own, Profile: text}}})
 	if err != nil {
 		return nil, err
@@ -241,8 +241,7 @@ func (q *request) change(a *ledger.Account, how func(*ledger.SetAccount, *profil
 				return nil, err
 			}
 		}
-		_, err = q.s.ledger.Post(q.ctx, &ledger.Command{Tenant: a.Tenant, Book: a.Book, Actor: q.credential.Number,
-			ID: q.s.ledger.NewID().String(), Ops: []ledger.Op{op}})
+		_, err = q.s.ledger.Post(q.ctx, &ledger.Command{Tenant: a.Tenant, Book: a.Book, Actor: q.credential.Number, Ops: []ledger.Op{op}})
 		if err != nil && (ledger.CodeOf(err) != ledger.Changed || n == tries) {
 			return nil, err
 		}

@@ -86,18 +86,21 @@ func (s *server) find(r *http.Request) (*endpoint, params) {
 			path[i] = plain
 		}
 	}
-	var known *endpoint
+	var known *endpoint // by another method
+	var with params
 	for i := range s.routes {
 		p, ok := s.routes[i].match(path)
 		switch {
 		case !ok:
-		case s.routes[i].method == r.Method, s.routes[i].method == http.MethodGet && gets(r):
+		case s.routes[i].method == r.Method:
 			return s.routes[i].endpoint, p
-		default:
+		case s.routes[i].method == http.MethodGet && gets(r) && (known == nil || known == s.wrong):
+			known, with = s.routes[i].endpoint, p // unless there is a POST of that path
+		case known == nil:
 			known = s.wrong
 		}
 	}
-	return known, nil
+	return known, with
 }
 
 // answerREST answers a method in REST. The order is Frontier's: the request,

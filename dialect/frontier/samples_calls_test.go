@@ -230,6 +230,8 @@ func TestTransactionSamples(t *testing.T) {
 	b.rest("transactions-since", 200, at+"?since=2026-11-22T03:04:05.127Z", "{own}", "")
 	b.rest("transactions-end", 200, at+"?endRange=2026-11-22T03:04:05.125456Z", "{own}", "")
 	b.rest("transactions-expand", 200, at+"?end_range=2026-11-22T03:04:05.125456Z&expand=customer&expand=user", "{own}", "")
+	b.sample("calls/rest-transactions-form", 200, "POST "+strings.Replace(strings.TrimPrefix(at, "GET "), "/", "/v1beta1/", 1)+
+		"\nAuthorization: Basic {own}\nContent-Type: application/x-www-form-urlencoded\n\nend_range=2026-11-22T03%3A04%3A05.125456Z")
 	b.rest("transactions-none", 200, "GET /organizations/{org}/billing/{empty}/transactions", "{platform}", "")
 	b.rest("transactions-bad-time", 400, at+"?start_range=yesterday", "{own}", "")
 	b.rest("transactions-two-times", 400, at+"?start_range=2026-11-22T03:04:05Z&start_range=2026-11-22T03:04:05Z", "{own}", "")
@@ -310,6 +312,8 @@ func TestAccountSamples(t *testing.T) {
 	b.tick()
 	b.word("{new account}", created(b.rest("account-create", 200, all, "{owner}", `{"offline":true,"body":`+body+`}`)))
 	b.masks = nil
+	b.sample("calls/rest-account-create-by-form-type", 501, strings.Replace(all, "/", "/v1beta1/", 1)+
+		"\nAuthorization: Basic {owner}\nContent-Type: application/x-www-form-urlencoded\n\n"+`{"body":{}}`)
 	b.rest("account-create-online", 501, all, "{owner}", `{"body":`+body+`}`)
 	b.rest("account-create-no-body", 400, all, "", `{"offline":true}`)
 	b.rest("account-create-broken-json", 400, all, "", `{`)
