@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -54,7 +55,22 @@ func (q *request) serve(w http.ResponseWriter, rt *route) (reply, error) {
 			return reply{}, err
 		}
 	}
+	if q.Method != http.MethodGet && q.Method != http.MethodHead { // a read asks for what it knows itself
+		if err := q.ask(rt.written()...); err != nil {
+			return reply{}, err
+		}
+	}
 	return rt.serve(q.s, q)
+}
+
+// written returns what the query of a write may have beside the tenant: the book
+// of a system account, where the path may name one.
+func (rt *route) written() []string {
+	switch rt.operation {
+	case "topUp", "charge", "adjust":
+		return []string{"book"}
+	}
+	return nil
 }
 
 // authenticate finds the credential: a bearer token, or a session's cookie.
@@ -124,11 +140,16 @@ func (q *request) mayLend(a *ledger.Account) error {
 
 // chooseTenant finds the tenant that the request is about.
 func (q *request) chooseTenant() error {
-	ref := q.Header.Get(tenantHeader)
+	refs := q.Header[tenantHeader]
 	if q.URL.RawQuery != "" {
-		if named := q.URL.Query().Get("tenant"); named != "" {
-			ref = named
+		refs = append(refs[:len(refs):len(refs)], q.URL.Query()["tenant"]...)
+	}
+	ref := ""
+	for _, also := range refs {
+		if also != "" && ref != "" && also != ref {
+			return invalid("tenant", "is %.64q in one place and %.64q in another; %s and tenant in the query are the same thing", ref, also, tenantHeader)
 		}
+		ref = cmp.Or(ref, also)
 	}
 	return q.chooseTenantOf(ref)
 }
@@ -272,8 +293,8 @@ func (q *request) ask(known ...string) error {
 	}
 	for name, given := range values {
 		switch {
-		case name == "tenant":
-		case !slices.Contains(known, name):
+		case name == "tenant" && len(given) == 1:
+		case name != "tenant" && !slices.Contains(known, name):
 			return invalid(shown([]byte(name)), "is not known here; known are %s", strings.Join(append(known, "tenant"), ", "))
 		case len(given) > 1 && name != "id":
 			return invalid(name, "is given twice")
