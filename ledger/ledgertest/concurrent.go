@@ -15,8 +15,14 @@ import (
 	"saldo/money"
 )
 
+// A Node is where clients ask: a ledger, or what stands before some.
+type Node interface {
+	Post(context.Context, *ledger.Command) (ledger.Result, error)
+	Balance(context.Context, ledger.AccountID) (ledger.Balance, error)
+}
+
 // crowd makes a book of three accounts with 100 steps each.
-func crowd(t *testing.T, l *ledger.Ledger) []ledger.AccountID {
+func crowd(t *testing.T, l Node) []ledger.AccountID {
 	t.Helper()
 	c := &ledger.Command{Tenant: 1, Book: 1, Ops: []ledger.Op{&ledger.OpenBook{}, &ledger.AddUnit{Unit: workloadUnits[0]}}}
 	var ids []ledger.AccountID
@@ -35,7 +41,7 @@ func crowd(t *testing.T, l *ledger.Ledger) []ledger.AccountID {
 // NeverTwice has many charge few accounts at once, every id by two of them at the
 // same time, at nodes of one store: what was answered is what is gone, once, and
 // no account went below zero. The nodes have an empty store.
-func NeverTwice(t *testing.T, nodes ...*ledger.Ledger) {
+func NeverTwice(t *testing.T, nodes ...Node) {
 	ids := crowd(t, nodes[0])
 	const workers, each = 16, 60
 	var mu sync.Mutex
@@ -116,9 +122,9 @@ var books = porcupine.Model{
 }
 
 // Linearizable checks that what clients of nodes of one store see of moves and
-// balances has an order in which it could have happened one after the other. The
-// nodes have an empty store.
-func Linearizable(t *testing.T, seed uint64, nodes ...*ledger.Ledger) {
+// balances has an order in which it could have happened one after the other. Each
+// of six asks so often. The nodes have an empty store.
+func Linearizable(t *testing.T, seed uint64, moves int, nodes ...Node) {
 	ids := crowd(t, nodes[0])
 	start := time.Now()
 	var mu sync.Mutex
@@ -127,11 +133,11 @@ func Linearizable(t *testing.T, seed uint64, nodes ...*ledger.Ledger) {
 	for client := range 6 {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(seed, uint64(client)))
-			for range 40 {
+			for i := range moves {
 				in := input{move: rng.IntN(3) > 0, from: rng.IntN(3), amount: 1 + rng.Int64N(90)}
 				in.to = (in.from + 1 + rng.IntN(2)) % 3
 				call := time.Since(start)
-				out := ask(t, nodes[client%len(nodes)], ids, in)
+				out := ask(t, nodes[client%len(nodes)], fmt.Sprint(client, "-", i), ids, in)
 				op := porcupine.Operation{ClientId: client, Input: in, Output: out, Call: int64(call), Return: int64(time.Since(start))}
 				mu.Lock()
 				history = append(history, op)
@@ -145,7 +151,7 @@ func Linearizable(t *testing.T, seed uint64, nodes ...*ledger.Ledger) {
 	}
 }
 
-func ask(t *testing.T, l *ledger.Ledger, ids []ledger.AccountID, in input) output {
+func ask(t *testing.T, l Node, id string, ids []ledger.AccountID, in input) output {
 	ctx := context.Background()
 	if !in.move {
 		b, err := l.Balance(ctx, ids[in.from])
@@ -155,7 +161,7 @@ func ask(t *testing.T, l *ledger.Ledger, ids []ledger.AccountID, in input) outpu
 		n, _ := b.Posted.Int64()
 		return output{posted: n}
 	}
-	_, err := l.Post(ctx, &ledger.Command{Tenant: 1, Book: 1, Ops: []ledger.Op{
+	_, err := l.Post(ctx, &ledger.Command{Tenant: 1, Book: 1, ID: id, Ops: []ledger.Op{
 		&ledger.Transfer{Kind: ledger.Move, From: ids[in.from], To: ids[in.to], Amount: money.New(in.amount)}}})
 	if e := (*ledger.Error)(nil); errors.As(err, &e) && e.Code == ledger.Insufficient {
 		n, _ := e.Spendable.Int64()

@@ -14,5 +14,5 @@ func TestNeverTwice(t *testing.T) {
 func TestLinearizable(t *testing.T) {
 	l, closed := disk(t)(time.Now)
 	defer closed()
-	Linearizable(t, Seed(t), l)
+	Linearizable(t, Seed(t), 40, l)
 }

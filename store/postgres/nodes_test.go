@@ -82,7 +82,7 @@ func TestNeverTwice(t *testing.T) {
 
 func TestLinearizable(t *testing.T) {
 	url := pgtest.New(t)
-	ledgertest.Linearizable(t, ledgertest.Seed(t), node(t, url), node(t, url), node(t, url))
+	ledgertest.Linearizable(t, ledgertest.Seed(t), 40, node(t, url), node(t, url), node(t, url))
 	prove(t, url)
 }
 
