@@ -255,7 +255,11 @@ func (x *watched) measure(available, limit money.Amount) (m Measure) {
 // followBooks applies rules to what happens, until ctx ends.
 func (w *Watch) followBooks(ctx context.Context) {
 	defer w.running.Done()
-	tick := time.NewTicker(followEvery)
+	every := followEvery
+	if w.o.Node != "" {
+		every *= 5 // each look asks the database
+	}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {

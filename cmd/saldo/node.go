@@ -97,6 +97,10 @@ func (n *node) openWatch(ctx context.Context, keys auth.MasterKeys) error {
 		return err
 	}
 	o := watch.Options{Ledger: n.ledger, Logger: n.log, Keys: keys}
+	if n.config.Store != "" {
+		host, _ := os.Hostname()
+		o.Node = host + " " + newID() // of this process: what another one claimed runs out
+	}
 	if n.config.Watch != nil {
 		o.Allow = n.config.Watch.allow
 	}
