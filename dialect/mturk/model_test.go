@@ -564,6 +564,9 @@ func (m *model) bonus(h *modelHIT, w *modelWork) {
 }
 
 func (m *model) extend(h *modelHIT) {
+	if m.frozen && m.loose {
+		return // it may go on with what is on hold too much
+	}
 	n := 1 + m.chance.Int64N(4)
 	token := m.token("add")
 	want := m.used(token, "token")
@@ -592,6 +595,9 @@ func (m *model) extend(h *modelHIT) {
 
 func (m *model) expire(h *modelHIT) {
 	at := m.now.Add(time.Duration(m.chance.IntN(40)-10) * time.Hour)
+	if m.frozen && m.loose {
+		at = m.now // a later time may do with what is on hold too much
+	}
 	now := !at.After(m.now)
 	want := ""
 	switch {
