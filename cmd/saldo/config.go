@@ -49,6 +49,7 @@ type config struct {
 	DialectHost       map[string]string   // host names, the same
 	LegacyRetired     mturklegacy.Retired // versions of the legacy MTurk API
 	FrontierUpdatedAt bool
+	TwilioConcurrent  int // 0: any number
 
 	Watch *watchConfig // of the file alone; nil: nothing
 
@@ -87,6 +88,7 @@ var settings = []setting{
 	{"dialect-listen", kindList, "", "addresses that vendors' APIs have for themselves, as twilio=127.0.0.1:7402", false},
 	{"dialect-host", kindList, "", "host names that vendors' APIs have for themselves, as mturk=mturk.example.com", false},
 	{"mturk-legacy-retired", kindList, "", "versions of the legacy MTurk API, as 2014-08-15, that are answered as after their end in 2019; or all", false},
+	{"twilio-concurrent", kindSize, "0", "requests for one account that Twilio's API answers at once; more get 429. 0: any number", false},
 	{"frontier-updated-at", kindYesNo, "false", "tell in frontier's balances when they changed, which Frontier itself never does", false},
 	{"admin-listen", kindText, "", "another address for metrics, backups and tenants; the first one then has none of them", false},
 	{"tls-cert", kindText, "", "file of the TLS certificate chain, PEM; read again on SIGHUP", false},
@@ -370,6 +372,7 @@ func (c *config) fillDialects(r *reader) {
 	}
 	c.LegacyRetired = retired
 	c.FrontierUpdatedAt = r.yesNo("frontier-updated-at")
+	c.TwilioConcurrent = int(r.size("twilio-concurrent"))
 }
 
 // isLoopback reports whether only this machine can reach an address.

@@ -3,8 +3,10 @@ package main
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"saldo/auth"
 	"saldo/dialect"
@@ -13,6 +15,7 @@ import (
 	"saldo/dialect/mturk"
 	"saldo/dialect/mturklegacy"
 	"saldo/dialect/twilio"
+	"saldo/watch"
 )
 
 // vendors is every dialect that this binary speaks beside its own.
@@ -126,7 +129,9 @@ func (n *node) speak(native http.Handler, o dialect.Options) (shared http.Handle
 func (t *router) add(n *node, name string, o dialect.Options) {
 	switch name {
 	case auth.Twilio:
-		t.twilio = twilio.New(n.ledger, n.auth, twilio.Options{Options: o})
+		s := twilio.New(n.ledger, n.auth, twilio.Options{Options: o, Concurrent: n.config.TwilioConcurrent, Callbacks: watch.Guarded(n.callable(), 15*time.Second)})
+		t.twilio = s
+		n.running.Go(func() { s.Run(n.work) })
 	case auth.Gateway360:
 		t.gateway360 = gateway360.New(n.ledger, n.auth, o)
 	case auth.MTurk:
@@ -137,6 +142,19 @@ func (t *router) add(n *node, name string, o dialect.Options) {
 	case auth.Frontier:
 		t.frontier = frontier.New(n.ledger, n.auth, frontier.Options{Options: o, RealUpdatedAt: n.config.FrontierUpdatedAt, Ready: n.ready})
 	}
+}
+
+// callable returns the networks beside the Internet where URLs of customers are
+// called: those that the operator allows and, as long as only this machine can
+// reach the server, the machine itself.
+func (n *node) callable() (allow []netip.Prefix) {
+	if n.config.Watch != nil {
+		allow = slices.Clone(n.config.Watch.allow)
+	}
+	if isLoopback(n.config.Listen) && !n.config.PlaintextBehindProxy {
+		allow = append(allow, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
+	}
+	return allow
 }
 
 // main returns what answers whatever comes to a place that one dialect has for

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,13 +50,17 @@ type node struct {
 	admin     http.Handler            // nil: customers has it all
 	own       map[string]http.Handler // of dialects that have a listener for themselves
 	stopping  atomic.Bool
-	ending    chan struct{} // closed when stopping: event streams end
-	token     string        // of the first operator, when it was made now
+	ending    chan struct{}   // closed when stopping: event streams end
+	running   sync.WaitGroup  // what dialects do by themselves
+	work      context.Context // of that: ends with close
+	stopWork  context.CancelFunc
+	token     string // of the first operator, when it was made now
 }
 
 // openNode opens the data directory, or makes it, and everything on it.
 func openNode(ctx context.Context, c *config, log *slog.Logger) (_ *node, err error) {
 	n := &node{config: c, log: log, ending: make(chan struct{})}
+	n.work, n.stopWork = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.close())
@@ -223,6 +228,8 @@ func (n *node) ready(ctx context.Context) error {
 
 // close ends everything, in the order that nothing is lost in.
 func (n *node) close() error {
+	n.stopWork()
+	n.running.Wait()
 	var err error
 	if n.watch != nil {
 		err = n.watch.Close()

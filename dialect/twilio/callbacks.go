@@ -208,20 +208,15 @@ func idempotencyToken(f *firing) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// caller returns the client that calls URLs which customers say. It never calls
-// link-local addresses, where clouds keep what is secret, and with publicOnly none
-// of a network that the internet does not reach.
-func caller(publicOnly bool) *http.Client {
+// direct returns the client that makes callbacks where there is no other. It
+// calls no link-local address, where clouds keep what is secret.
+func direct() *http.Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
-		ap, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return err
+		to, err := netip.ParseAddrPort(address)
+		if ip := to.Addr().Unmap(); err == nil && (ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified()) {
+			err = errors.New("an address of this kind is not called")
 		}
-		to := ap.Addr().Unmap()
-		if to.IsLinkLocalUnicast() || to.IsMulticast() || to.IsUnspecified() || publicOnly && (to.IsLoopback() || to.IsPrivate()) {
-			return errors.New("an address of this kind is not called")
-		}
-		return nil
+		return err
 	}}
 	return &http.Client{
 		Timeout:       15 * time.Second,

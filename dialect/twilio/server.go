@@ -31,8 +31,6 @@ type Options struct {
 	// Callbacks calls the URLs of usage triggers. nil: a client that gives up
 	// after 15 s, follows no redirect and calls no link-local address.
 	Callbacks *http.Client
-	// PublicCallbacks keeps that client from loopback and private addresses too.
-	PublicCallbacks bool
 }
 
 // A route is one call of the API.
@@ -86,7 +84,7 @@ func New(l *ledger.Ledger, a *auth.Auth, o Options) *Server {
 	s := &Server{ledger: l, auth: a, o: o, preflight: o.Metrics.Operation(auth.Twilio, "preflight"),
 		callbacks: o.Callbacks, due: make(chan *ledger.Record), pauses: pauses}
 	if s.callbacks == nil {
-		s.callbacks = caller(o.PublicCallbacks)
+		s.callbacks = direct()
 	}
 	for _, r := range routes {
 		r.metrics = o.Metrics.Operation(auth.Twilio, r.operation)
