@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"saldo/ledger"
 	"saldo/money"
 	"saldo/store/postgres"
@@ -95,4 +97,55 @@ func BenchmarkCharge(b *testing.B) {
 			proxy.Latency(0)
 		})
 	}
+}
+
+// BenchmarkBalance measures linearizable reads of one balance by 64 callers, and
+// beside it a SELECT by key for each.
+func BenchmarkBalance(b *testing.B) {
+	const callers = 64
+	run := func(b *testing.B, read func() error) {
+		var n atomic.Int64
+		var wait sync.WaitGroup
+		b.ResetTimer()
+		for range callers {
+			wait.Go(func() {
+				for n.Add(1) <= int64(b.N) {
+					if err := read(); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wait.Wait()
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "reads/s") // float: a measurement
+	}
+	server := pgtest.Need(b, pgtest.Options{})
+	s, closed := open(b, server.URL("postgres"))
+	defer closed()
+	l, err := ledger.Open(context.Background(), s, ledger.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := l.Post(context.Background(), &ledger.Command{Tenant: 1, Book: 1, Ops: []ledger.Op{&ledger.OpenBook{}, &ledger.AddUnit{Unit: usd}, opening("x"), topup("x", 10)}}); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("ledger", func(b *testing.B) {
+		run(b, func() error {
+			_, err := l.Balance(context.Background(), acc("x"))
+			return err
+		})
+	})
+	pool, err := pgxpool.New(context.Background(), server.URL("postgres")+"&pool_max_conns=8")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer pool.Close()
+	b.Run("select", func(b *testing.B) {
+		run(b, func() error {
+			var posted, held string
+			return pool.QueryRow(context.Background(), `SELECT posted::text, held::text FROM saldo.accounts WHERE id = $1`, acc("x")).Scan(&posted, &held)
+		})
+	})
 }
