@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,12 +58,13 @@ type Delivery struct {
 }
 
 func (d *deliveryRow) write() ledger.RecordWrite {
-	index := indexOpen
+	w := ledger.RecordWrite{Kind: kindDelivery, Key: d.key, Expect: d.version, Data: encode(d)}
 	if d.Dead {
-		index = indexDead
+		w.Index = []ledger.IndexEntry{{Name: indexDead, Value: tenantKey(d.Tenant)}}
+	} else {
+		w.Index = []ledger.IndexEntry{{Name: indexOpen, Value: tenantKey(d.Tenant)}, {Name: indexLane, Value: laneOf(d.key)}}
 	}
-	return ledger.RecordWrite{Kind: kindDelivery, Key: d.key, Expect: d.version, Data: encode(d), Index: []ledger.IndexEntry{
-		{Name: index, Value: tenantKey(d.Tenant)}}}
+	return w
 }
 
 // A deliverer has the deliveries that are open in lanes: one for each endpoint
@@ -161,15 +163,23 @@ func (w *Watch) deliverAlerts(ctx context.Context) {
 // findWork makes deliveries of the alerts that have none yet and, if it is to
 // look at all, finds those that are open.
 func (w *Watch) findWork(ctx context.Context, all bool) error {
-	var alerts []*ledger.Record
+	type found struct {
+		record *ledger.Record
+		row    *alertRow
+	}
+	var alerts []found
 	if err := w.each(ctx, kindAlert, indexOpen, "1", func(r *ledger.Record) error {
-		alerts = append(alerts, r)
-		return nil
+		row, err := decode[alertRow](r)
+		alerts = append(alerts, found{r, row})
+		return err
 	}); err != nil {
 		return err
 	}
-	for _, r := range alerts {
-		if err := w.expand(ctx, r); err != nil {
+	slices.SortFunc(alerts, func(a, b found) int {
+		return cmp.Or(cmp.Compare(a.row.At, b.row.At), cmp.Compare(a.row.Number, b.row.Number))
+	})
+	for _, a := range alerts {
+		if err := w.expand(ctx, a.record, a.row); err != nil {
 			return err
 		}
 	}
@@ -188,11 +198,7 @@ func (w *Watch) findWork(ctx context.Context, all bool) error {
 }
 
 // expand makes a delivery of an alert for each endpoint that it goes to.
-func (w *Watch) expand(ctx context.Context, r *ledger.Record) error {
-	row, err := decode[alertRow](r)
-	if err != nil {
-		return err
-	}
+func (w *Watch) expand(ctx context.Context, r *ledger.Record, row *alertRow) error {
 	a := row.Alert
 	a.Time, a.To = row.At, row.To
 	if t, err := w.o.Ledger.TenantByNumber(ctx, row.Tenant); err == nil {
@@ -301,6 +307,10 @@ func (w *Watch) try(ctx context.Context, d *deliveryRow) (done bool) {
 			w.postpone(d, now.Until.Std().Sub(w.o.Now())+time.Second)
 			return false
 		}
+		if before, err := w.before(ctx, d); err != nil || before {
+			w.postpone(d, 250*time.Millisecond)
+			return false
+		}
 		if now.Next > at {
 			w.postpone(d, now.Next.Std().Sub(w.o.Now()))
 			return false
@@ -329,6 +339,29 @@ func (w *Watch) try(ctx context.Context, d *deliveryRow) (done bool) {
 		return w.finish(ctx, now, "ok")
 	}
 	return w.failed(ctx, e, now, err)
+}
+
+// before reports whether another node has a delivery open that comes before one.
+// Alerts of a rule are put on their way in order, so there is none that comes
+// later.
+func (w *Watch) before(ctx context.Context, d *deliveryRow) (bool, error) {
+	q := ledger.Query{List: ledger.ListRecords, Kind: kindDelivery, Index: indexLane, Value: laneOf(d.key), Limit: 1}
+	for row, err := range w.o.Ledger.Scan(ctx, q) {
+		if err != nil {
+			return false, err
+		}
+		if row.Record.Key >= d.key {
+			break
+		}
+		earlier, err := decode[deliveryRow](row.Record)
+		if err != nil {
+			return false, err
+		}
+		earlier.key, earlier.version = row.Record.Key, row.Record.Version
+		w.deliver.add(earlier) // so that it is taken over if that node has ended
+		return true, nil
+	}
+	return false, nil
 }
 
 // finish takes a delivery away that is done with.

@@ -44,6 +44,8 @@ type watched struct {
 	unit     money.Unit
 	standing Standing
 	version  uint64    // of its record
+	busy     bool      // a top-up is being made
+	retry    time.Time // when the one in flight is tried again
 	again    time.Time // when it is to be looked at without an event; zero: never
 }
 

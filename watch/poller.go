@@ -165,7 +165,12 @@ func (w *Watch) pollOnce(ctx context.Context, p *polled) time.Time {
 	}
 	if !mine {
 		w.show(p, state, w.o.Now())
-		return state.Until.Std().Add(rand.N(2 * time.Second))
+		// It is looked at again after the poll that the other node will have made.
+		next := state.Next.Std().Add(time.Second + rand.N(2*time.Second))
+		if soon := w.o.Now().Add(time.Second); next.Before(soon) {
+			next = soon
+		}
+		return next
 	}
 	if next := state.Next.Std(); state.Next != 0 && next.After(w.o.Now()) && !p.asked {
 		if err := p.load(ctx, w, state); err == nil { // it was asked before this process began

@@ -25,7 +25,7 @@ import (
 //	watch.alert     tenant/when, newest first/id
 //	                                        an alertRow; index tenant, and open until it is on its way
 //	watch.delivery  tenant/endpoint/rule's id/number
-//	                                        a deliveryRow; index open, or dead
+//	                                        a deliveryRow; index open and lane, or dead
 //	watch.cursor    book                    the last event that rules were applied to
 //	watch.change    "all"                   nothing: its version says that what is configured changed
 const (
@@ -44,6 +44,7 @@ const (
 	indexSource = "source"
 	indexOpen   = "open"
 	indexDead   = "dead"
+	indexLane   = "lane"
 
 	keyChange = "all"
 )

@@ -108,7 +108,32 @@ func Open(ctx context.Context, o Options) (*Watch, error) {
 func (w *Watch) Close() error {
 	w.stop()
 	w.running.Wait()
+	if w.o.Node == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, key := range slices.Sorted(maps.Keys(w.sources)) {
+		if err := w.release(ctx, key); err != nil {
+			w.o.Logger.Warn("a claim was not given back; it runs out", "source", key, "error", err)
+			break
+		}
+	}
 	return nil
+}
+
+// release lets another node poll a source at once.
+func (w *Watch) release(ctx context.Context, key string) error {
+	state, err := w.readState(ctx, key)
+	if err != nil || state.Node != w.o.Node {
+		return err
+	}
+	state.Until = 0
+	_, err = w.o.Ledger.Post(ctx, &ledger.Command{Records: []ledger.RecordWrite{state.write(key)}})
+	if ledger.CodeOf(err) == ledger.Changed {
+		err = nil
+	}
+	return err
 }
 
 // reload reads the configuration again when it was changed, here or by others.

@@ -56,12 +56,6 @@ func (s *shop) set(text string) {
 	s.text, s.failed = text, nil
 }
 
-func (s *shop) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failed = err
-}
-
 func (s *shop) times() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,7 +133,10 @@ func (r *receiver) wait(t *testing.T, n int) []message {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t.Fatalf("%d messages, not %d: %+v", len(r.got), n, r.got)
+	for _, m := range r.got {
+		t.Logf("%s %s %s %s %d", m.kind, m.alert.Rule, m.alert.Level, m.alert.State, m.alert.Crossing)
+	}
+	t.Fatalf("%d messages, not %d", len(r.got), n)
 	return nil
 }
 
@@ -339,7 +336,7 @@ func TestSourceFiresOnceAndResolves(t *testing.T) {
 	}
 	vendor.set("50.00")
 	w.polled(t)
-	got = hook.wait(t, 4)
+	hook.wait(t, 4)
 	vendor.set("1.00")
 	w.polled(t)
 	got = hook.wait(t, 6)
@@ -471,9 +468,9 @@ func TestAccountRulesCatchUp(t *testing.T) {
 		p.open()
 		w = open()
 	}
-	got := hook.wait(t, 6)
+	hook.wait(t, 6)
 	time.Sleep(200 * time.Millisecond)
-	got = hook.wait(t, 6)
+	got := hook.wait(t, 6)
 	ids := map[string]bool{}
 	for n, m := range got {
 		ids[m.id] = true

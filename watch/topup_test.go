@@ -1,0 +1,127 @@
+package watch
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"saldo/ledger"
+)
+
+func (p *place) spendable(t *testing.T, id ledger.AccountID) string {
+	t.Helper()
+	b, err := p.Ledger.Balance(t.Context(), id)
+	must(t, err)
+	return b.Unit.Text(b.Spendable)
+}
+
+func TestTopUpFromAnAccount(t *testing.T) {
+	p, hook := newPlace(t), newReceiver(t)
+	bank, account := p.account("0"), p.account("0")
+	p.topUp(bank, "100")
+	p.topUp(account, "30")
+	w := p.watch(Options{Endpoints: []*Endpoint{hook.endpoint("ops")}})
+	rule := &Rule{Name: "fill", Tenant: 1, Account: account, When: BalanceBelow, Levels: []Level{{"warning", mustThreshold(t, "10")}},
+		TopUp: &TopUp{To: "50", From: bank.String(), Cap: "90"}}
+	_, _, err := w.CreateRule(t.Context(), 0, "", rule)
+	must(t, err)
+	p.charge(account, "25") // 5 are left: 45 come
+	until(t, "it is topped up", func() bool { return p.spendable(t, account) == "50.000000" })
+	got := hook.wait(t, 2)
+	if got[0].alert.State != "firing" || got[1].alert.State != "resolved" {
+		t.Errorf("told %+v", got)
+	}
+	p.charge(account, "48") // 2 are left: 45 of 48 come, the rest of the cap
+	until(t, "it is topped up", func() bool { return p.spendable(t, account) == "47.000000" })
+	p.charge(account, "40") // the cap is reached
+	hook.wait(t, 5)
+	time.Sleep(500 * time.Millisecond)
+	if got := p.spendable(t, account) + " " + p.spendable(t, bank); got != "7.000000 10.000000" {
+		t.Errorf("they have %s", got)
+	}
+}
+
+// A payment that nobody is sure of is asked for under one id until somebody is,
+// and money comes once; what is declined is not asked for again at once.
+func TestTopUpByWebhook(t *testing.T) {
+	p := newPlace(t)
+	account := p.account("0")
+	p.topUp(account, "30")
+	secret := NewSecret()
+	check, err := standardwebhooks.NewWebhook(secret)
+	must(t, err)
+	var mu sync.Mutex
+	var ids []string
+	answers := []string{"oops", `{"confirmed": true}`, `{"confirmed": false}`, `{"confirmed": true}`}
+	bank := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		body := make([]byte, r.ContentLength)
+		_, _ = r.Body.Read(body)
+		if err := check.Verify(body, r.Header); err != nil {
+			t.Error(err)
+		}
+		var b struct {
+			Type string
+			Data struct{ ID, Account, Amount, Unit string }
+		}
+		if err := json.Unmarshal(body, &b); err != nil || b.Type != "account.topup.requested" || b.Data.Account != account.String() || b.Data.Unit != "USD" {
+			t.Errorf("asked %s: %v", body, err)
+		}
+		ids = append(ids, b.Data.ID+" "+b.Data.Amount)
+		answer := answers[min(len(ids), len(answers))-1]
+		if answer == "oops" {
+			rw.WriteHeader(500)
+		}
+		_, _ = rw.Write([]byte(answer))
+	}))
+	defer bank.Close()
+	endpoint := &Endpoint{Tenant: 1, Name: "bank", URL: bank.URL, Secrets: []string{secret}, Types: []string{"none"}, FromFile: true}
+	open := func() *Watch { return p.watch(Options{Endpoints: []*Endpoint{endpoint}}) }
+	w := open()
+	_, _, err = w.CreateRule(t.Context(), 0, "", &Rule{Name: "fill", Tenant: 1, Account: account, When: BalanceBelow,
+		Levels: []Level{{"warning", mustThreshold(t, "10")}}, TopUp: &TopUp{To: "50", Webhook: "bank", Cap: "1000", Period: "1h"}})
+	must(t, err)
+	p.charge(account, "25")
+	until(t, "it was asked", func() bool { mu.Lock(); defer mu.Unlock(); return len(ids) > 0 })
+	must(t, w.Close()) // in the middle of it
+	p.close()
+	p.open()
+	w = open()
+	until(t, "it is topped up", func() bool { return p.spendable(t, account) == "50.000000" })
+	p.charge(account, "45")
+	until(t, "it is topped up after a decline", func() bool { return p.spendable(t, account) == "50.000000" })
+	time.Sleep(300 * time.Millisecond)
+	mu.Lock()
+	defer mu.Unlock()
+	if len(ids) != 4 || ids[0] != ids[1] || ids[1] == ids[2] || ids[2] == ids[3] {
+		t.Errorf("asked %q", ids)
+	}
+	_ = w
+}
+
+func TestTopUpCheck(t *testing.T) {
+	id := ledger.AccountID{1}
+	good := Rule{Name: "r", Account: id, When: BalanceBelow, Levels: []Level{{"warning", mustThreshold(t, "10")}}, TopUp: &TopUp{To: "50", From: id.String(), Cap: "90"}}
+	must(t, good.Check())
+	for what, change := range map[string]func(*Rule, *TopUp){
+		"nowhere to take it from": func(_ *Rule, u *TopUp) { u.From = "" },
+		"two places":              func(_ *Rule, u *TopUp) { u.Webhook = "x" },
+		"no cap":                  func(_ *Rule, u *TopUp) { u.Cap = "" },
+		"a target that is low":    func(_ *Rule, u *TopUp) { u.To = "10" },
+		"a period of no time":     func(_ *Rule, u *TopUp) { u.Period = "1s" },
+		"a source":                func(r *Rule, _ *TopUp) { r.Source, r.Account = "s", ledger.AccountID{} },
+	} {
+		r, u := good, *good.TopUp
+		r.TopUp = &u
+		change(&r, &u)
+		if r.Check() == nil {
+			t.Errorf("a top-up with %s is taken", what)
+		}
+	}
+}
