@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"saldo/auth"
+	"saldo/dash"
 	"saldo/dialect"
 	"saldo/dialect/mturk"
 	"saldo/dialect/native"
@@ -201,8 +202,8 @@ func (n *node) route(registry *prometheus.Registry, keys auth.MasterKeys) {
 	api := native.New(n.ledger, n.auth, native.Options{Logger: n.log, Metrics: counts, Rate: rate, Keys: keys,
 		ClientAddr: clientAddr(n.config.TrustedProxies), Ready: n.ready, SecureCookies: n.config.PlaintextBehindProxy, Done: n.ending,
 		Endpoints: append(n.desk.Endpoints(), n.watchEndpoints()...), Schemas: bothSchemas(mturk.Schemas(), watchSchemas)})
-	admin := &administration{node: n, registry: registry, next: api}
-	public := http.Handler(admin)
+	admin := dash.New(&administration{node: n, registry: registry, next: api})
+	public := admin
 	if n.config.AdminListen != "" {
 		n.admin = admin
 		public = withoutAdministration{api}
