@@ -319,6 +319,42 @@ func TestOtherAccounts(t *testing.T) {
 	}
 }
 
+// TestDebitedGrows asks for the total again and again, and of a server that has
+// not been asked yet.
+func TestDebitedGrows(t *testing.T) {
+	w := dialecttest.Open(t)
+	account := w.Account("CREDITS", "100")
+	issued := w.Issue(auth.Frontier, account, auth.Read|auth.Charge)
+	who := "Basic " + basic(issued.Credential.ID, issued.Secret)
+	asked := &goClient{t, w.Serve(serve(w, dialect.Options{})), http2(t), nil}
+	in := &pb.TotalDebitedTransactionsRequest{BillingId: account.String()}
+	total := func(c *goClient) int64 {
+		t.Helper()
+		out, err := called[pb.TotalDebitedTransactionsRequest, pb.TotalDebitedTransactionsResponse](c, "FrontierService", "TotalDebitedTransactions", who, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Debited.Amount
+	}
+	var all sync.WaitGroup
+	for n := range int64(5) {
+		if _, err := spend(asked, account, 3, who); err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			all.Go(func() {
+				if got := total(asked); got != 3*n+3 {
+					t.Errorf("after %d usages %d are debited", 3*n+3, got)
+				}
+			})
+		}
+		all.Wait()
+	}
+	if fresh := (&goClient{t, w.Serve(serve(w, dialect.Options{})), http2(t), nil}); total(fresh) != 15 {
+		t.Errorf("a new server says %d", total(fresh))
+	}
+}
+
 // TestTooLong sends bodies beyond the bound.
 func TestTooLong(t *testing.T) {
 	w := dialecttest.Open(t)

@@ -163,8 +163,8 @@ func (q *request) findOrg(ref string) (ledger.Tenant, error) {
 }
 
 // account returns the account that a request is about: the one with a billing
-// id or, without one, the organization's. Where both are said they have to go
-// together, in REST, as they had to there.
+// id or, without one, the organization's. Where both are said the one has to be
+// of the other.
 func (q *request) account(scope auth.Scope, org, billing string) (*ledger.Account, error) {
 	if billing == "" {
 		return q.orgAccount(scope, org)

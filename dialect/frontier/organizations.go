@@ -1,6 +1,8 @@
 package frontier
 
 import (
+	"errors"
+
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -121,18 +123,17 @@ func listOrganizations(q *request, in *frontierv1beta1.ListOrganizationsRequest)
 }
 
 // errEnough ends a list that is long enough.
-var errEnough = ledger.Errorf(ledger.Internal, "the list is long enough")
+var errEnough = errors.New("frontier: the list is long enough")
 
 // eachOrg calls yield with the tenant that an organization's id names or,
 // without one, with every one that the credential is for.
 func (q *request) eachOrg(ref string, yield func(*ledger.Tenant) error) error {
 	if ref != "" || !q.credential.Everything {
-		t, err := ledger.Tenant{}, error(nil)
-		if ref != "" {
-			t, err = q.org(ref)
-		} else {
-			t, err = q.s.ledger.TenantByNumber(q.ctx, q.credential.Tenant)
+		find := func() (ledger.Tenant, error) { return q.org(ref) }
+		if ref == "" {
+			find = func() (ledger.Tenant, error) { return q.s.ledger.TenantByNumber(q.ctx, q.credential.Tenant) }
 		}
+		t, err := find()
 		if err != nil {
 			return err
 		}

@@ -43,7 +43,8 @@ type server struct {
 	routes  []route              // of REST, but for the balance
 	wrong   *endpoint            // for those of their paths that are asked with another method
 	refuse  *connect.ErrorWriter
-	gathers int      // see maxGathered
+	gathers int // see maxGathered
+	totals  totals
 	orgs    sync.Map // ledger.TenantID -> its ledger.AccountID, which never changes
 
 	balanceREST, pingREST *dialect.Operation

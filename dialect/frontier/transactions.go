@@ -1,8 +1,10 @@
 package frontier
 
 import (
+	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -198,28 +200,75 @@ func totalDebitedTransactions(q *request, in *totalRequest) (*totalReply, error)
 	if err != nil {
 		return nil, err
 	}
-	var sum money.Amount // below zero
-	err = q.postings(a, 0, 0, func(e *ledger.Event, n int) error {
-		ok := true
-		switch p := &e.Transfers[n]; {
-		case p.From == a.ID:
-			sum, ok = sum.Sub(p.Amount)
-		case p.Kind == ledger.Refunding:
-			sum, ok = sum.Add(p.Amount)
-		}
-		if !ok {
-			return tooLarge
-		}
-		return nil
-	})
+	sum, err := q.debited(a)
 	if err != nil {
 		return nil, err
 	}
 	shown, err := wholeCredits(sum, unit)
-	if err == nil && shown == -shown && shown != 0 {
+	if err == nil && shown == math.MinInt64 {
 		err = tooLarge
 	}
 	return &totalReply{Debited: &frontierv1beta1.BillingAccount_Balance{Amount: -shown, Currency: currency}}, err
+}
+
+// A total is what was debited from an account by an event, below zero. The
+// journal never changes, so nor does it.
+type total struct {
+	seq uint64
+	sum money.Amount
+}
+
+// totals are those that were asked for last.
+type totals struct {
+	mu  sync.Mutex
+	all map[ledger.AccountID]total
+}
+
+// maxTotals is how many totals are kept.
+const maxTotals = 16 << 10
+
+func (t *totals) get(id ledger.AccountID) total {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.all[id]
+}
+
+func (t *totals) put(id ledger.AccountID, now total) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.all == nil || len(t.all) >= maxTotals {
+		t.all = make(map[ledger.AccountID]total)
+	}
+	if t.all[id].seq < now.seq {
+		t.all[id] = now
+	}
+}
+
+// debited returns minus what was taken from an account and was not given back:
+// what was known, and what came after.
+func (q *request) debited(a *ledger.Account) (money.Amount, error) {
+	t := q.s.totals.get(a.ID)
+	for row, err := range q.s.ledger.Scan(q.ctx, ledger.Query{List: ledger.ListStatement, Book: a.Book, Account: a.ID, After: t.seq}) {
+		if err != nil {
+			return t.sum, err
+		}
+		ok := true
+		for n := range row.Event.Transfers {
+			switch p := &row.Event.Transfers[n]; {
+			case !ok:
+			case p.From == a.ID:
+				t.sum, ok = t.sum.Sub(p.Amount)
+			case p.To == a.ID && p.Kind == ledger.Refunding:
+				t.sum, ok = t.sum.Add(p.Amount)
+			}
+		}
+		if !ok {
+			return t.sum, tooLarge
+		}
+		t.seq = row.Event.Seq
+	}
+	q.s.totals.put(a.ID, t)
+	return t.sum, nil
 }
 
 func checkEntitlement(in *entitlementRequest) error {
