@@ -19,6 +19,7 @@ import (
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 
+	"saldo/dialect/mturk"
 	"saldo/dialect/mturklegacy"
 )
 
@@ -48,6 +49,10 @@ type config struct {
 	DialectListen     map[string]string   // addresses of dialects that have one of their own
 	DialectHost       map[string]string   // host names, the same
 	LegacyRetired     mturklegacy.Retired // versions of the legacy MTurk API
+	MTurkFees         mturk.Fees
+	MTurkTokens       time.Duration // how long they are remembered; 0: for ever
+	MTurkShowHeld     bool
+	MTurkPlain        bool // messages without the time
 	FrontierUpdatedAt bool
 	TwilioConcurrent  int // 0: any number
 
@@ -88,6 +93,10 @@ var settings = []setting{
 	{"dialect-listen", kindList, "", "addresses that vendors' APIs have for themselves, as twilio=127.0.0.1:7402", false},
 	{"dialect-host", kindList, "", "host names that vendors' APIs have for themselves, as mturk=mturk.example.com", false},
 	{"mturk-legacy-retired", kindList, "", "versions of the legacy MTurk API, as 2014-08-15, that are answered as after their end in 2019; or all", false},
+	{"mturk-fees", kindList, "20,20,5,0.01", "what MTurk's HITs cost beside their rewards: percent; percent more of ten assignments and up; percent more of Masters; the least of a payment in dollars", false},
+	{"mturk-tokens", kindDuration, "24h", "how long MTurk's UniqueRequestTokens are remembered; 0: for ever", false},
+	{"mturk-show-held", kindYesNo, "false", "tell in MTurk's OnHoldBalance what is on hold, which MTurk itself never did", false},
+	{"mturk-plain-messages", kindYesNo, "false", "leave out the time that MTurk's messages end with", false},
 	{"twilio-concurrent", kindSize, "0", "requests for one account that Twilio's API answers at once; more get 429. 0: any number", false},
 	{"frontier-updated-at", kindYesNo, "false", "tell in frontier's balances when they changed, which Frontier itself never does", false},
 	{"admin-listen", kindText, "", "another address for metrics, backups and tenants; the first one then has none of them", false},
@@ -371,6 +380,11 @@ func (c *config) fillDialects(r *reader) {
 		r.fail("mturk-legacy-retired", "is wrong: %v", err)
 	}
 	c.LegacyRetired = retired
+	if c.MTurkFees, err = mturk.ParseFees(r.list("mturk-fees")); err != nil {
+		r.fail("mturk-fees", "is wrong: %v", err)
+	}
+	c.MTurkTokens = r.duration("mturk-tokens")
+	c.MTurkShowHeld, c.MTurkPlain = r.yesNo("mturk-show-held"), r.yesNo("mturk-plain-messages")
 	c.FrontierUpdatedAt = r.yesNo("frontier-updated-at")
 	c.TwilioConcurrent = int(r.size("twilio-concurrent"))
 }

@@ -135,7 +135,7 @@ func (t *router) add(n *node, name string, o dialect.Options) {
 	case auth.Gateway360:
 		t.gateway360 = gateway360.New(n.ledger, n.auth, o)
 	case auth.MTurk:
-		m := mturk.Options{Options: o, Desk: n.desk}
+		m := mturk.Options{Options: o, Desk: n.desk, ShowHeld: n.config.MTurkShowHeld, PlainMessages: n.config.MTurkPlain}
 		t.mturk, t.requester = mturk.New(n.ledger, n.auth, m), mturk.NewRequester(n.ledger, n.auth, m)
 	case auth.MTurkLegacy:
 		t.legacy = mturklegacy.New(n.ledger, n.auth, mturklegacy.Options{Options: o, Retired: n.config.LegacyRetired})

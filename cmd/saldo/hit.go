@@ -21,9 +21,6 @@ func (a *app) hitCommand() *cobra.Command {
 	for _, c := range []*cobra.Command{work, submit} {
 		c.Flags().String("answer", "", "what is submitted: a QuestionFormAnswers document")
 	}
-	for _, c := range []*cobra.Command{work, accept} {
-		_ = c.MarkFlagRequired("worker")
-	}
 	c.AddCommand(work, accept, submit, back, a.workerCommand())
 	return c
 }
@@ -38,11 +35,17 @@ func (a *app) onWork(use, short, example string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		body := object{}
-		if worker, _ := c.Flags().GetString("worker"); worker != "" {
-			body["worker_id"] = worker
-		}
 		verb, id := c.Name(), url.PathEscape(args[0])
+		body := object{}
+		worker, err := c.Flags().GetString("worker")
+		switch {
+		case err != nil:
+			return err
+		case worker != "":
+			body["worker_id"] = worker
+		case verb == "work" || verb == "accept":
+			return usagef("say as which worker: --worker A1EXAMPLE")
+		}
 		if verb == "work" || verb == "accept" {
 			data, err := s.call(c.Context(), http.MethodPost, "/v1/mturk/hits/"+id+"/assignments", body)
 			if err != nil || verb == "accept" {

@@ -86,7 +86,12 @@ func openNode(ctx context.Context, c *config, log *slog.Logger) (_ *node, err er
 	if err := n.begin(ctx); err != nil {
 		return nil, err
 	}
-	n.desk = mturk.NewDesk(n.ledger, mturk.DeskOptions{Logger: log}) // whether its dialects are spoken or not: what is due is due
+	tokens := n.config.MTurkTokens
+	if tokens == 0 {
+		tokens = -1 // for ever
+	}
+	// Whether its dialects are spoken or not: what is due is due.
+	n.desk = mturk.NewDesk(n.ledger, mturk.DeskOptions{Logger: log, Fees: &n.config.MTurkFees, TokenLife: tokens})
 	if err := n.openWatch(ctx, keys); err != nil {
 		return nil, err
 	}

@@ -1,7 +1,10 @@
 package mturk
 
 import (
+	"errors"
+	"fmt"
 	"math"
+	"strconv"
 
 	"saldo/money"
 )
@@ -92,4 +95,27 @@ func (f Fees) ofBonus(bonus Cents) Cents { return f.of(bonus, f.Percent) }
 
 func (f Fees) of(c Cents, percent int) Cents {
 	return max(f.Least, (c*Cents(percent)+50)/100)
+}
+
+// ParseFees reads fees as settings have them: the percentage of every payment,
+// what a HIT of ten or more assignments adds, what Masters add, and the least of
+// a payment, as 20, 20, 5, 0.01.
+func ParseFees(words []string) (Fees, error) {
+	if len(words) != 4 {
+		return Fees{}, errors.New("write four: percent, percent of large HITs, percent of Masters, the least in dollars")
+	}
+	f := Fees{Large: StandardFees.Large}
+	for i, to := range []*int{&f.Percent, &f.LargePercent, &f.MastersPercent} {
+		n, err := strconv.ParseUint(words[i], 10, 10)
+		if err != nil || n > 1000 {
+			return Fees{}, fmt.Errorf("%q is not a whole percentage up to 1000", words[i])
+		}
+		*to = int(n)
+	}
+	least, ok := ParseDollars(words[3])
+	if !ok || least > 100_00 {
+		return Fees{}, fmt.Errorf("%q is not an amount of dollars up to 100.00", words[3])
+	}
+	f.Least = least
+	return f, nil
 }

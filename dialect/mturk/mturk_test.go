@@ -537,6 +537,17 @@ func TestPage(t *testing.T) {
 			}
 		}
 	}
+	for _, word := range []string{parameterError, codeInsufficientFunds, codePermissionDenied, codeHITAlreadyExists, codeHITDoesNotExist, codeHITTypeDoesNotExist,
+		codeInvalidHITState, codeInvalidIncrease, codeAssignmentMissing, codeAssignmentState, codeInvalidParameter, codeXMLParse, codeNotServed} {
+		if !strings.Contains(page, "`"+word) {
+			t.Errorf("it does not tell of %s", word)
+		}
+	}
+	for _, op := range operations {
+		if !strings.Contains(page, "`"+op.name+"`") {
+			t.Errorf("it does not tell of %s", op.name)
+		}
+	}
 	for _, sample := range []string{"balance", "plain-balance", "unknown-operation-not-amazon-json"} {
 		exchange, err := os.ReadFile("testdata/" + sample + ".http")
 		must(t, err)

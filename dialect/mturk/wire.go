@@ -131,7 +131,7 @@ var faults = [...]fault{
 		"The idempotency token has already been processed."},
 	{requestError, "AWS.MechanicalTurk.InvalidHITState", 400, ledger.Changed, dialect.Refused, plainFault{"PRECONDITION_FAILED", 412, ""},
 		"This HIT was changed by another request."},
-	{requestError, "AWS.MechanicalTurk.HITAlreadyExists", 400, ledger.Exists, dialect.Refused, plainFault{"ALREADY_EXISTS", 409, ""},
+	{requestError, "AWS.MechanicalTurk.HitAlreadyExists", 400, ledger.Exists, dialect.Refused, plainFault{"ALREADY_EXISTS", 409, ""},
 		"It exists already."},
 	{requestError, "AWS.MechanicalTurk.InvalidHITState", 400, ledger.HoldClosed, dialect.Refused, plainFault{"HOLD_CLOSED", 409, ""},
 		"The money for this HIT was paid or released before."},
