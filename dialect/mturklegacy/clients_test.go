@@ -39,7 +39,7 @@ func TestBoto(t *testing.T) {
 	raises("balance", map[string]string{"key": "AKIDNOBODY"}, 200, "AWS.NotAuthorized")
 	raises("balance", map[string]string{"secret": "wrong"}, 200, "AWS.BadClaimsSupplied")
 	raises("balance", map[string]string{"version": "2017-01-17"}, 400, "NoSuchVersion")
-	raises("search", nil, 400, "InvalidAction")
+	raises("help", nil, 400, "InvalidAction")
 	gone := w.Serve(New(w.Ledger, w.Auth, Options{Retired: retired(t, "all")}))
 	raises("balance", map[string]string{"url": gone}, 403, "Forbidden")
 	denied := w.Issue(auth.MTurkLegacy, account, auth.Charge)
@@ -106,7 +106,7 @@ func TestClients(t *testing.T) {
 		}
 		python.Raises(map[string]any{"type": "MTurkRequestError", "status": 200, "error_code": "AWS.BadClaimsSupplied"}, "boto", "2014-08-15", "wrong")
 		python.Raises(map[string]any{"status": 200, "error_code": "AWS.BadClaimsSupplied"}, "boto", "2014-08-15", issued.Secret, issued.Credential.ID, "GetAccountBalance", -1000)
-		python.Raises(map[string]any{"status": 400, "error_code": "InvalidAction"}, "boto", "2014-08-15", issued.Secret, issued.Credential.ID, "SearchHITs")
+		python.Raises(map[string]any{"status": 400, "error_code": "InvalidAction"}, "boto", "2014-08-15", issued.Secret, issued.Credential.ID, "Help")
 		python.Raises(map[string]any{"status": 400, "error_code": "NoSuchVersion"}, "boto", "2017-01-17")
 	})
 	t.Run("GET", func(t *testing.T) {
@@ -138,8 +138,8 @@ func TestClients(t *testing.T) {
 		}
 		python.Returns(&got, "soap", 1, "2014-08-15", issued.Secret, "GetAccountBalance", "/onca/soap")
 		python.Raises(map[string]any{"type": "MTurkRequestError", "status": 200, "error_code": "AWS.BadClaimsSupplied"}, "soap", 1, "2012-03-25", "wrong")
-		python.Raises(map[string]any{"type": "RuntimeError", "message": "400 aws:Client.InvalidAction: The action CreateHIT is not valid for this web service, which serves GetAccountBalance"},
-			"soap", 1, "2012-03-25", issued.Secret, "CreateHIT")
+		python.Raises(map[string]any{"type": "RuntimeError", "message": "400 aws:Client.InvalidAction: The action Help is not valid for this web service, which serves " + served()},
+			"soap", 1, "2012-03-25", issued.Secret, "Help")
 	})
 	w.Charge(account, "0.01")
 	if got := boto(); got.Available.Formatted != "$1,234,567.88" {

@@ -76,11 +76,7 @@ func (s *server) refuse(x *dialect.Exchange, c *call, r *refusal) {
 	case inResult:
 		s.begin(x, c)
 		for range max(1, c.results) {
-			x.Out = appendOpen(x.Out, c.op.result)
-			x.Out = append(x.Out, "<Request><IsValid>False</IsValid>"...)
-			x.Out = s.appendErrors(x.Out, r)
-			x.Out = append(x.Out, "</Request>"...)
-			x.Out = appendClose(x.Out, c.op.result)
+			x.Out = s.appendRefused(x.Out, c, r)
 		}
 		s.end(x, c)
 	default:
@@ -120,6 +116,15 @@ func (s *server) fault(x *dialect.Exchange, r *refusal) {
 	x.Out = append(b, "</aws:RequestId></detail></soapenv:Fault></soapenv:Body></soapenv:Envelope>"...)
 }
 
+// appendRefused appends the result of a request that is refused.
+func (s *server) appendRefused(b []byte, c *call, r *refusal) []byte {
+	b = appendOpen(b, c.op.result)
+	b = append(b, "<Request><IsValid>False</IsValid>"...)
+	b = s.appendErrors(b, r)
+	b = append(b, "</Request>"...)
+	return appendClose(b, c.op.result)
+}
+
 // appendErrors appends the one error that there is. Its message ends with the
 // time in milliseconds.
 func (s *server) appendErrors(b []byte, r *refusal) []byte {
@@ -129,7 +134,36 @@ func (s *server) appendErrors(b []byte, r *refusal) []byte {
 	b = appendText(b, r.message)
 	b = append(b, " ("...)
 	b = strconv.AppendInt(b, s.o.Now().UnixMilli(), 10)
-	return append(b, ")</Message></Error></Errors>"...)
+	b = append(b, ")</Message>"...)
+	if r.state != "" {
+		b = appendOpen(b, "Data")
+		b = appendElement(b, "Key", "CurrentState")
+		b = appendElement(b, "Value", r.state)
+		b = appendClose(b, "Data")
+	}
+	return append(b, "</Error></Errors>"...)
+}
+
+// appendElement appends an element with text in it.
+func appendElement(b []byte, name, text string) []byte {
+	b = appendOpen(b, name)
+	b = appendText(b, text)
+	return appendClose(b, name)
+}
+
+// appendUnlessEmpty appends an element, if there is text in it.
+func appendUnlessEmpty(b []byte, name, text string) []byte {
+	if text == "" {
+		return b
+	}
+	return appendElement(b, name, text)
+}
+
+// appendNumber appends an element with a whole number in it.
+func appendNumber(b []byte, name string, n int64) []byte {
+	b = appendOpen(b, name)
+	b = strconv.AppendInt(b, n, 10)
+	return appendClose(b, name)
 }
 
 func appendOpen(b []byte, name string) []byte {

@@ -15,6 +15,7 @@ import (
 	"saldo/auth"
 	"saldo/dialect"
 	"saldo/dialect/dialecttest"
+	"saldo/dialect/mturk"
 	"saldo/ledger"
 )
 
@@ -293,9 +294,9 @@ func TestNoAccount(t *testing.T) {
 	w := dialecttest.Open(t)
 	for name, root := range map[string]ledger.AccountID{"of a whole tenant": {}, "of an account that is gone": w.Ledger.NewID()} {
 		_, body := answered(t, func(s *server, x *dialect.Exchange) {
-			s.ledger = w.Ledger
+			s.desk = mturk.NewDesk(w.Ledger, mturk.DeskOptions{})
 			c := &call{op: &operations[0], edition: &versions[0], credential: &auth.Credential{Root: root}}
-			s.refuse(x, c, s.refusalOf(x, s.balance(x, c)))
+			s.refuse(x, c, s.refusalOf(x, s.employ(x, c)))
 		})
 		if !strings.Contains(string(body), "<IsValid>False</IsValid><Errors><Error><Code>AWS.MechanicalTurk.MustRegister</Code>") {
 			t.Errorf("%s: %s", name, body)

@@ -16,6 +16,7 @@ import (
 	"saldo/auth"
 	"saldo/dialect"
 	"saldo/dialect/dialecttest"
+	"saldo/dialect/mturk"
 	"saldo/dialect/native"
 	"saldo/ledger"
 )
@@ -112,7 +113,7 @@ func TestSamples(t *testing.T) {
 		{"no-key", without(t, good(""), "AWSAccessKeyId=AKIDEXAMPLE&"), 400},
 		{"no-timestamp", without(t, good(""), "&Timestamp=2014-08-15T12%3A00%3A00Z"), 400},
 		{"no-signature", with(t, good(""), "Signature=s", "S=s"), 400},
-		{"unknown-operation", with(t, good(""), "GetAccountBalance", "CreateHIT"), 400},
+		{"unknown-operation", with(t, good(""), "GetAccountBalance", "Help"), 400},
 		{"unknown-version", with(t, good(""), "2014-08-15&Op", "2017-01-17&Op"), 400},
 		{"other-service", with(t, good(""), "AWSMechanicalTurkRequester", "AWSECommerceService"), 400},
 		{"timestamp-form", with(t, good(""), "2014-08-15T12%3A00%3A00Z", "20140815T120000Z"), 400},
@@ -128,7 +129,7 @@ func TestSamples(t *testing.T) {
 		{"soap-no-key", without(t, soap, "<AWSAccessKeyId>AKIDEXAMPLE</AWSAccessKeyId>"), 200},
 		{"soap-no-request", without(t, soap, "<Request/>"), 200},
 		{"soap-timestamp-form", with(t, soap, exampleTime, "yesterday"), 200},
-		{"soap-unknown-operation", strings.ReplaceAll(soap, "GetAccountBalance", "CreateHIT"), 400},
+		{"soap-unknown-operation", strings.ReplaceAll(soap, "GetAccountBalance", "Help"), 400},
 		{"soap-unknown-version", with(t, soap, "2012-03-25", "2017-01-17"), 400},
 		{"soap-other-namespace", with(t, soap, "http://requester.mturk.amazonaws.com/doc/2012-03-25", "urn:other"), 400},
 		{"soap-no-body", soapHead + `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"/>`, 400},
@@ -294,7 +295,7 @@ func TestFaultsOfOurs(t *testing.T) {
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 
 	t.Run("a panic", func(t *testing.T) {
-		broken := New(nil, w.Auth, Options{Options: dialect.Options{Now: w.Clock.Now, Logger: logger}})
+		broken := New(nil, w.Auth, Options{Desk: new(mturk.Desk), Options: dialect.Options{Now: w.Clock.Now, Logger: logger}})
 		checked(t, dialecttest.Sample(t, broken, "internal-error", good(""), masks), 500)
 		checked(t, dialecttest.Sample(t, broken, "soap-internal-error", soapRequest(exampleKey, exampleSecret, exampleTime, "<Request/>"), masks), 500)
 		if n := strings.Count(log.String(), "a request failed"); n != 2 {

@@ -11,12 +11,16 @@ import (
 
 	"saldo/auth"
 	"saldo/dialect"
+	"saldo/dialect/mturk"
 	"saldo/ledger"
 )
 
 // Options of the server. The zero value is usable.
 type Options struct {
 	dialect.Options
+	// Desk is where the HITs are, the one of the API of 2017; nil: a desk with the
+	// service's rules.
+	Desk *mturk.Desk
 	// Retired are the versions that are answered as if on or after 2019-06-01.
 	Retired Retired
 }
@@ -26,12 +30,31 @@ type operation struct {
 	name   string
 	result string // the element that its result is
 	scope  auth.Scope
+	since  int                                           // the first version that has it here, as in versions
 	serve  func(*server, *dialect.Exchange, *call) error // appends what follows Request in the result
 }
 
 // operations is every operation that is served.
 var operations = []operation{
-	{"GetAccountBalance", "GetAccountBalanceResult", auth.Read, (*server).balance},
+	{"GetAccountBalance", "GetAccountBalanceResult", auth.Read, 0, (*server).balance},
+	{"RegisterHITType", "RegisterHITTypeResult", auth.Charge, v2008, (*server).registerHITType},
+	{"CreateHIT", "HIT", auth.Charge, v2008, (*server).createHIT},
+	{"ExtendHIT", "ExtendHITResult", auth.Charge, v2008, (*server).extendHIT},
+	{"ForceExpireHIT", "ForceExpireHITResult", auth.Charge, v2008, (*server).forceExpireHIT},
+	{"DisableHIT", "DisableHITResult", auth.Charge, v2008, (*server).disableHIT},
+	{"DisposeHIT", "DisposeHITResult", auth.Charge, v2008, (*server).disposeHIT},
+	{"ChangeHITTypeOfHIT", "ChangeHITTypeOfHITResult", auth.Charge, v2008, (*server).changeHITType},
+	{"SetHITAsReviewing", "SetHITAsReviewingResult", auth.Charge, v2008, (*server).setReviewing},
+	{"GetHIT", "HIT", auth.Read, v2008, (*server).getHIT},
+	{"SearchHITs", "SearchHITsResult", auth.Read, v2008, (*server).searchHITs},
+	{"GetReviewableHITs", "GetReviewableHITsResult", auth.Read, v2008, (*server).reviewableHITs},
+	{"GetAssignment", "GetAssignmentResult", auth.Read, v2008, (*server).getAssignment},
+	{"GetAssignmentsForHIT", "GetAssignmentsForHITResult", auth.Read, v2008, (*server).assignmentsForHIT},
+	{"ApproveAssignment", "ApproveAssignmentResult", auth.Charge, v2008, (*server).approveAssignment},
+	{"ApproveRejectedAssignment", "ApproveRejectedAssignmentResult", auth.Charge, v2008, (*server).approveRejected},
+	{"RejectAssignment", "RejectAssignmentResult", auth.Charge, v2008, (*server).rejectAssignment},
+	{"GrantBonus", "GrantBonusResult", auth.Charge, v2008, (*server).grantBonus},
+	{"GetBonusPayments", "GetBonusPaymentsResult", auth.Read, v2008, (*server).bonusPayments},
 }
 
 // A call is what a request asks, by whichever road it came.
@@ -45,27 +68,39 @@ type call struct {
 	signature        string
 	signatureVersion string
 	parameters       []parameter // of a query
+	requests         []*node     // by SOAP
 	results          int         // how many are asked for: one by query, one for each Request by SOAP
 
 	// Once they are known:
 	op         *operation
 	edition    *version
 	credential *auth.Credential
+	requester  *mturk.Requester
+	currency   string
+	in         *input // what is asked for the result in the making
 
 	space [16]parameter
 }
 
 type server struct {
-	ledger  *ledger.Ledger
+	desk    *mturk.Desk
 	auth    *auth.Auth
 	o       dialect.Options
 	retired Retired
 	counted []*dialect.Operation // as in operations
+	places  places
+	wsdl    [len(versions)]string
 }
 
 // New returns a server of the API for /, /onca/xml and /onca/soap.
 func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
-	s := &server{ledger: l, auth: a, o: o.Options.Filled(), retired: o.Retired}
+	s := &server{desk: o.Desk, auth: a, o: o.Options.Filled(), retired: o.Retired}
+	if s.desk == nil {
+		s.desk = mturk.NewDesk(l, mturk.DeskOptions{Logger: s.o.Logger})
+	}
+	for i := range versions {
+		s.wsdl[i] = describe(i)
+	}
 	for i := range operations {
 		s.counted = append(s.counted, o.Metrics.Operation(auth.MTurkLegacy, operations[i].name))
 	}
@@ -89,6 +124,9 @@ func (s *server) serve(x *dialect.Exchange, c *call) error {
 	if s.retired.all {
 		return refuse(codeRetired)
 	}
+	if AsksWSDL(x.Request) {
+		return s.answerWSDL(x)
+	}
 	if err := s.read(x, c); err != nil {
 		return err
 	}
@@ -98,17 +136,51 @@ func (s *server) serve(x *dialect.Exchange, c *call) error {
 	if err := s.prove(x, c); err != nil {
 		return err
 	}
+	if err := s.employ(x, c); err != nil {
+		return err
+	}
 	s.begin(x, c)
-	for range c.results {
+	for i := range c.results {
+		start := len(x.Out)
 		x.Out = appendOpen(x.Out, c.op.result)
 		x.Out = append(x.Out, "<Request><IsValid>True</IsValid></Request>"...)
-		if err := c.op.serve(s, x, c); err != nil {
-			return err
+		if err := s.result(x, c, i); err != nil {
+			// What is wrong with one Request is said in its result: others were done.
+			r := s.refusalOf(x, err)
+			if r.place != inResult && i == 0 {
+				return r
+			}
+			x.Out = s.appendRefused(x.Out[:start], c, r)
+			continue
 		}
 		x.Out = appendClose(x.Out, c.op.result)
 	}
 	s.end(x, c)
 	return nil
+}
+
+// employ finds the requester that the credential is for.
+func (s *server) employ(x *dialect.Exchange, c *call) (err error) {
+	c.currency = s.desk.Currency()
+	if c.credential.Root.IsZero() {
+		return refuse(codeNoAccount)
+	}
+	c.requester, err = s.desk.Requester(x.Context(), c.credential.Root, mturk.Call{Actor: c.credential.Number})
+	return err
+}
+
+// result appends what is in a result.
+func (s *server) result(x *dialect.Exchange, c *call, i int) error {
+	if err := x.Context().Err(); err != nil {
+		return err
+	}
+	switch {
+	case c.soap:
+		c.in = newInput(c.requests[i])
+	case c.op.since > 0: // a balance has no parameters
+		c.in = newInput(treeOf(c.parameters))
+	}
+	return c.op.serve(s, x, c)
 }
 
 // read reads what the request asks.
@@ -169,6 +241,10 @@ func (s *server) find(x *dialect.Exchange, c *call) error {
 		return refuse(codeOperation, shortened(c.operation, 64), served())
 	}
 	c.op, c.edition, x.Operation = &operations[at], &versions[v], s.counted[at]
+	if v < c.op.since {
+		c.op = nil
+		return &refusal{fault: faultOf(codeOperation), message: c.operation + " is served in the versions from " + versions[v2008].name + " on"}
+	}
 	for _, p := range []struct{ name, value string }{
 		{"AWSAccessKeyId", c.keyID}, {"Timestamp", c.timestamp}, {"Signature", c.signature},
 	} {
@@ -228,11 +304,14 @@ func badClaims(c *call, now time.Time) error {
 // logged here, and nowhere else.
 func (s *server) refusalOf(x *dialect.Exchange, err error) *refusal {
 	var own *refusal
+	var rules *mturk.Refused
 	var throttled auth.ErrThrottled
 	var forbidden auth.ErrForbidden
 	switch {
 	case errors.As(err, &own):
 		return own
+	case errors.As(err, &rules):
+		return refusalBy(rules)
 	case errors.As(err, &throttled):
 		r := refuse(codeUnavailable)
 		r.retryAfter = throttled.RetryAfter

@@ -69,12 +69,32 @@ func (r *soapReader) start(path []*element) error {
 			if r.results++; r.results > maxRequests {
 				return refuse(codeParameter, strconv.Itoa(r.results), "Request", "Send at most 100.")
 			}
+			last.node = new(node)
+			r.requests = append(r.requests, last.node)
+		}
+	default:
+		if in := path[len(path)-2].node; in != nil && !isNil(last) {
+			last.node = in.add(last.Local)
 		}
 	}
 	return nil
 }
 
+// isNil reports whether an element says that it is not there.
+func isNil(e *element) bool {
+	for _, a := range e.Attr {
+		if a.Name.Space == "http://www.w3.org/2001/XMLSchema-instance" && a.Name.Local == "nil" {
+			return a.Value == "true" || a.Value == "1"
+		}
+	}
+	return false
+}
+
 func (r *soapReader) end(path []*element, text string) error {
+	if last := path[len(path)-1]; last.node != nil {
+		last.node.value, last.node.set = text, true
+		return nil
+	}
 	if len(path) != 4 || !r.inOperation(path) {
 		return nil
 	}

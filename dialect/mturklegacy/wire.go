@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"saldo/dialect"
+	"saldo/dialect/mturk"
 	"saldo/ledger"
 )
 
 const (
 	serviceName   = "AWSMechanicalTurkRequester"
-	currency      = "USD" // the only one that the API ever knew
 	centScale     = 2
 	latestVersion = "2014-08-15"
 
@@ -41,18 +41,24 @@ type version struct {
 	// onHold says that GetAccountBalance answers with an OnHoldBalance: money on
 	// its way into the account. Versions from 2007 call it unused and leave it out.
 	onHold bool
+	// layouts says that it has layouts and groups of HITs.
+	layouts bool
 }
+
+// v2008 is the first version in which more than a balance is served: before, it
+// is not known what an amount was counted in.
+const v2008 = 5
 
 // versions is every version that the service had, oldest first.
 var versions = [...]version{
-	{"2005-10-01", false},
-	{"2006-06-20", false},
-	{"2006-08-23", true},
-	{"2006-10-31", true},
-	{"2007-06-21", false},
-	{"2008-08-02", false},
-	{"2012-03-25", false},
-	{latestVersion, false},
+	{"2005-10-01", false, false},
+	{"2006-06-20", false, false},
+	{"2006-08-23", true, false},
+	{"2006-10-31", true, false},
+	{"2007-06-21", false, false},
+	{"2008-08-02", false, false},
+	{"2012-03-25", false, true},
+	{latestVersion, false, true},
 }
 
 // versionOf returns the index of a version, or -1.
@@ -137,7 +143,7 @@ type fault struct {
 	code   string
 	status int
 	place  place
-	ledger ledger.Code
+	ledger ledger.Code // whose row it is; 0: of none
 	reason dialect.Reason
 	text   string // with %s for what only the request tells
 }
@@ -145,26 +151,38 @@ type fault struct {
 // The codes that the server names. The others are found by a ledger's code, or
 // only read by the client.
 const (
-	codeDenied      = "AWS.MechanicalTurk.PermissionDenied"
-	codeUnknownKey  = "AWS.NotAuthorized"
-	codeBadClaims   = "AWS.BadClaimsSupplied"
-	codeNoAccount   = "AWS.MechanicalTurk.MustRegister"
-	codeCurrency    = "AWS.MechanicalTurk.UnsupportedCurrency"
-	codeRetired     = "Forbidden"
-	codeParameter   = "InvalidParameterValue"
-	codeMissing     = "MissingParameter"
-	codeRepeated    = "InvalidQueryParameter"
-	codeQuery       = "MalformedQueryString"
-	codeXML         = "MalformedXML"
-	codeEnvelope    = "VersionMismatch"
-	codeHeader      = "MustUnderstand"
-	codeOperation   = "InvalidAction"
-	codeVersion     = "NoSuchVersion"
-	codeMethod      = "UnsupportedHttpVerb"
-	codeIncomplete  = "IncompleteBody"
-	codeTooLarge    = "RequestEntityTooLarge"
-	codeUnavailable = "ServiceUnavailable"
-	codeInternal    = "InternalError"
+	codeDenied          = "AWS.MechanicalTurk.PermissionDenied"
+	codeUnknownKey      = "AWS.NotAuthorized"
+	codeBadClaims       = "AWS.BadClaimsSupplied"
+	codeNoAccount       = "AWS.MechanicalTurk.MustRegister"
+	codeCurrency        = "AWS.MechanicalTurk.UnsupportedCurrency"
+	codeBadValue        = "AWS.MechanicalTurk.InvalidParameterValue"
+	codeFunds           = "AWS.MechanicalTurk.InsufficientFunds"
+	codeHITExists       = "AWS.MechanicalTurk.HITAlreadyExists"
+	codeAssignmentState = "AWS.MechanicalTurk.InvalidAssignmentState"
+	codeHITState        = "AWS.MechanicalTurk.InvalidHITState"
+	codeProcessed       = "AWS.MechanicalTurk.AlreadyProcessed"
+	codeNotServed       = "AWS.MechanicalTurk.NotServed"
+	codeOtherCurrency   = "AWS.MechanicalTurk.InvalidCurrency"
+	codeMissingAny      = "AWS.MissingParameters"
+	codeOutOfRange      = "AWS.ParameterOutOfRange"
+	codeEnumeration     = "AWS.InvalidEnumeratedParameter"
+	codeTooFar          = "AWS.MechanicalTurk.PageTooFar"
+	codeRetired         = "Forbidden"
+	codeParameter       = "InvalidParameterValue"
+	codeMissing         = "MissingParameter"
+	codeRepeated        = "InvalidQueryParameter"
+	codeQuery           = "MalformedQueryString"
+	codeXML             = "MalformedXML"
+	codeEnvelope        = "VersionMismatch"
+	codeHeader          = "MustUnderstand"
+	codeOperation       = "InvalidAction"
+	codeVersion         = "NoSuchVersion"
+	codeMethod          = "UnsupportedHttpVerb"
+	codeIncomplete      = "IncompleteBody"
+	codeTooLarge        = "RequestEntityTooLarge"
+	codeUnavailable     = "ServiceUnavailable"
+	codeInternal        = "InternalError"
 )
 
 // faults is the catalogue of refusals. The server takes the row of a code that
@@ -181,20 +199,35 @@ var faults = []fault{
 		"Please use the latest API using the official AWS SDK. https://aws.amazon.com/getting-started/tools-sdks"},
 	{codeNoAccount, 200, inResult, ledger.NotFound, dialect.NotFound, "This access key belongs to no requester's account."},
 	{"AWS.AccountNotLinked", 200, inResult, ledger.NotFound, dialect.NotFound, ""},
-	{"AWS.MechanicalTurk.InvalidParameterValue", 200, inResult, ledger.Invalid, dialect.Refused, "A parameter is not valid."},
-	{codeCurrency, 200, inResult, ledger.Invalid, dialect.Refused, "This account is kept in %s, and this API knows only USD."},
-	{"AWS.MechanicalTurk.InsufficientFunds", 200, inResult, ledger.Insufficient, dialect.Refused, "This Requester has insufficient funds in their account to complete this transaction."},
+	{codeBadValue, 200, inResult, 0, dialect.Refused, "The value \"%v\" is not valid for the parameter %s."},
+	{codeBadValue, 200, inResult, ledger.Invalid, dialect.Refused, "A parameter is not valid."},
+	{codeCurrency, 200, inResult, ledger.Invalid, dialect.Refused, "The balance of this account is not in the only currency of this API."},
+	{codeFunds, 200, inResult, ledger.Insufficient, dialect.Refused, "This Requester has insufficient funds in their account to complete this transaction."},
 	{"AWS.MechanicalTurk.PermissionDeniedException", 200, inResult, ledger.Frozen, dialect.Forbidden, "This requester's account is suspended."},
 	{"AWS.MechanicalTurk.PermissionDeniedException", 200, inResult, ledger.Closed, dialect.Forbidden, "This requester's account is closed."},
-	{"AWS.MechanicalTurk.HITAlreadyExists", 200, inResult, ledger.IDTaken, dialect.Refused, "This request was made before, with other parameters."},
-	{"AWS.MechanicalTurk.HITAlreadyExists", 200, inResult, ledger.Exists, dialect.Refused, "This exists already."},
-	{"AWS.MechanicalTurk.InvalidAssignmentState", 200, inResult, ledger.Changed, dialect.Refused, "The state was changed meanwhile."},
-	{"AWS.MechanicalTurk.InvalidHITState", 200, inResult, ledger.HoldClosed, dialect.Refused, "What was reserved for this is used up."},
-	{"AWS.MechanicalTurk.InvalidHITState", 200, inResult, ledger.HoldExpired, dialect.Refused, "What was reserved for this has expired."},
-	{"AWS.MechanicalTurk.InvalidHITState", 200, inResult, ledger.NotEmpty, dialect.Refused, "Something is still open."},
-	{"AWS.MechanicalTurk.InvalidParameterValue", 200, inResult, ledger.OverRefund, dialect.Refused, "More than was paid cannot be given back."},
-	{"AWS.MechanicalTurk.InvalidParameterValue", 200, inResult, ledger.Overflow, dialect.Refused, "The amount is too large."},
-	{"AWS.MechanicalTurk.InvalidParameterValue", 200, inResult, ledger.TooMany, dialect.Refused, "There are too many."},
+	{codeHITExists, 200, inResult, ledger.IDTaken, dialect.Refused, "This request was made before, with other parameters."},
+	{codeHITExists, 200, inResult, ledger.Exists, dialect.Refused, "This exists already."},
+	{codeAssignmentState, 200, inResult, ledger.Changed, dialect.Refused, "The state was changed meanwhile."},
+	{codeHITState, 200, inResult, ledger.HoldClosed, dialect.Refused, "What was reserved for this is used up."},
+	{codeHITState, 200, inResult, ledger.HoldExpired, dialect.Refused, "What was reserved for this has expired."},
+	{codeHITState, 200, inResult, ledger.NotEmpty, dialect.Refused, "Something is still open."},
+	{codeBadValue, 200, inResult, ledger.OverRefund, dialect.Refused, "More than was paid cannot be given back."},
+	{codeBadValue, 200, inResult, ledger.Overflow, dialect.Refused, "The amount is too large."},
+	{codeBadValue, 200, inResult, ledger.TooMany, dialect.Refused, "There are too many."},
+
+	// What HITs and their work are refused with. The texts of the rules stand in
+	// for those here that have them.
+	{codeMissingAny, 200, inResult, 0, dialect.Refused, "Your request is missing required parameters. Required parameters include %s."},
+	{codeOutOfRange, 200, inResult, 0, dialect.Refused, "The value you specified for %s is invalid. Valid values must be between %d and %d."},
+	{codeEnumeration, 200, inResult, 0, dialect.Refused, "The value \"%s\" you specified for enumeration is invalid."},
+	{codeOtherCurrency, 200, inResult, 0, dialect.Refused, "The value \"%s\" is not valid for the parameter %s. Expected values %s."},
+	{codeTooFar, 200, inResult, 0, dialect.Refused, "Page %d of this list is more than %d entries from any that was read lately. Read the pages from the first one on."},
+	{codeProcessed, 200, inResult, 0, dialect.Refused, "The idempotency token has already been processed."},
+	{codeNotServed, 200, inResult, 0, dialect.Refused, "%s is not served here."},
+	{"AWS.MechanicalTurk.HITDoesNotExist", 200, inResult, 0, dialect.NotFound, "This HIT does not exist."},
+	{"AWS.MechanicalTurk.AssignmentDoesNotExist", 200, inResult, 0, dialect.NotFound, "This assignment does not exist."},
+	{"AWS.MechanicalTurk.InvalidMaximumAssignmentsIncrease", 200, inResult, 0, dialect.Refused, "The HIT cannot be extended by so many."},
+	{"AWS.MechanicalTurk.XMLParseError", 200, inResult, 0, dialect.Refused, "There was an error parsing the XML."},
 
 	{codeParameter, 400, atDoor, ledger.Invalid, dialect.Refused, "Value (%s) for parameter %s is invalid. %s"},
 	{codeMissing, 400, atDoor, ledger.Invalid, dialect.Refused, "The request must contain the parameter %s"},
@@ -243,6 +276,8 @@ func faultOfLedger(code ledger.Code) *fault {
 type refusal struct {
 	*fault
 	message string
+	// state is what the HIT or the assignment is in, if that is why.
+	state string
 	// retryAfter is when who was throttled may ask again; 0: it was not.
 	retryAfter time.Duration
 }
@@ -253,6 +288,42 @@ func (r *refusal) Error() string { return r.code + ": " + r.message }
 func refuse(code string, more ...any) *refusal {
 	f := faultOf(code)
 	return &refusal{fault: f, message: fmt.Sprintf(f.text, more...)}
+}
+
+// renamed are parameters that have other names in the API of 2017, whose rules
+// these are.
+var renamed = map[string]string{
+	"NumberOfAdditionalAssignments": "MaxAssignmentsIncrement",
+	"ExpireAt":                      "ExpirationIncrementInSeconds",
+	"QualificationRequirements":     "QualificationRequirement",
+	"HITLayoutParameters":           "HITLayoutParameter",
+}
+
+// recoded are codes that the older API did not have, or spelled in another way,
+// and what it said in their place.
+var recoded = map[string]string{
+	"":                                       codeProcessed, // the token of anything but a HIT was used
+	"AWS.MechanicalTurk.HitAlreadyExists":    codeHITExists,
+	"AWS.MechanicalTurk.HITTypeDoesNotExist": codeBadValue,
+}
+
+// refusalBy makes a refusal of what the rules of HITs say.
+func refusalBy(r *mturk.Refused) *refusal {
+	code, text := r.Code, r.Text
+	if other, found := recoded[code]; found {
+		code = other
+	}
+	if name, found := renamed[r.Parameter]; found {
+		text = strings.Replace(text, r.Parameter, name, 1)
+	}
+	f := faultOf(code)
+	switch {
+	case f == nil:
+		f = &fault{code, 200, inResult, ledger.Invalid, dialect.Refused, text}
+	case code == codeFunds, code == codeCurrency: // the older text, and one that names no currency
+		text = f.text
+	}
+	return &refusal{fault: f, message: text, state: r.State}
 }
 
 // shortened returns what a message may repeat of what was sent.

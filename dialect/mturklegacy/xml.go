@@ -26,7 +26,8 @@ type element struct {
 	xml.Name
 	Attr []xml.Attr
 	text strings.Builder
-	leaf bool // it has no elements in it
+	leaf bool  // it has no elements in it
+	node *node // it is kept as
 }
 
 // scan reads an XML document and calls start and end, either of which may be

@@ -19,8 +19,8 @@ def balance(**how):
     return {"status": result.status, "request_id": result.RequestId, "prices": [[p.amount, p.currency_code, repr(p)] for p in result]}
 
 
-def search(**how):
-    return connect(**how).search_hits()
+def help(**how):
+    return connect(**how).get_help("GetHIT")
 
 
-answer(balance=lambda how=None: balance(**(how or {})), search=lambda how=None: search(**(how or {})))
+answer(balance=lambda how=None: balance(**(how or {})), help=lambda how=None: help(**(how or {})))
