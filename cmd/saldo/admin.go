@@ -12,10 +12,11 @@ import (
 
 	"saldo/auth"
 	"saldo/dialect/native"
+	"saldo/ledger"
 )
 
-// administration answers what is for those who run the server, and leaves the
-// rest to the API.
+// administration answers what is for those who run the server: /metrics itself,
+// and the rest as calls of the API.
 type administration struct {
 	node     *node
 	registry *prometheus.Registry
@@ -25,34 +26,80 @@ type administration struct {
 }
 
 func (m *administration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case r.URL.Path == "/metrics":
+	if r.URL.Path == "/metrics" {
 		m.serveMetrics(w, r)
-	case r.URL.Path == "/v1/backups" && r.Method == http.MethodPost:
-		m.answer(w, r, m.backup)
-	case r.URL.Path == "/v1/heads" && r.Method == http.MethodGet:
-		m.answer(w, r, m.heads)
-	case r.URL.Path == "/v1/verifications" && r.Method == http.MethodPost:
-		m.answer(w, r, m.verify)
-	default:
-		m.next.ServeHTTP(w, r)
+		return
 	}
+	m.next.ServeHTTP(w, r)
 }
 
-// withoutAdministration is the API for customers, when administration listens
-// elsewhere.
-type withoutAdministration struct{ next http.Handler }
+// adminPaths are what moves to the listener of administration, if there is one.
+var adminPaths = []string{"/v1/tenants", "/v1/backups", "/v1/heads", "/v1/verifications", "/metrics"}
 
-func (h withoutAdministration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := r.URL.Path
-	for _, p := range []string{"/v1/tenants", "/v1/backups", "/v1/heads", "/v1/verifications", "/metrics"} {
-		if path == p || strings.HasPrefix(path, p+"/") {
-			refuse(w, &native.Error{Status: http.StatusNotFound, Code: native.CodeNotFound,
-				Message: "There is no such thing here; administration listens elsewhere"})
-			return
+// endpoints are the calls of the API that are about the server's own store.
+func (m *administration) endpoints() []native.Endpoint {
+	get, post := http.MethodGet, http.MethodPost
+	all := []native.Endpoint{
+		{Method: post, Path: "/v1/backups", Operation: "createBackup", Serve: m.backup,
+			Doc: adminDocument("Copy the books into the server's directory of backups", "BackupRequest", "Backup")},
+		{Method: get, Path: "/v1/heads", Operation: "listHeads", Serve: m.heads,
+			Doc: adminDocument("The end of every book's journal, to be kept elsewhere", "", "Heads")},
+		{Method: post, Path: "/v1/verifications", Operation: "verify", Serve: m.verify,
+			Doc: adminDocument("Prove the books: fold the journals again and compare", "VerificationRequest", "Verification")},
+	}
+	for i := range all {
+		serve := all[i].Serve
+		all[i].Scope, all[i].Lasting = auth.Operator, true
+		all[i].Serve = func(c *native.Call) (any, error) {
+			if !c.Credential.Everything {
+				return nil, native.Refuse(native.CodeForbidden, "This is for a credential that opens everything")
+			}
+			data, err := serve(c)
+			if err != nil && ledger.CodeOf(err) == ledger.Internal && !errors.As(err, new(*native.Error)) {
+				// Who runs the server is told what is wrong with it.
+				m.node.log.Error("a request failed", "path", c.Request.URL.Path, "error", err)
+				err = native.Refuse(native.CodeInternal, "%v", err)
+			}
+			return data, err
 		}
 	}
-	h.next.ServeHTTP(w, r)
+	return all
+}
+
+// adminDocument makes the OpenAPI operation of a call.
+func adminDocument(summary, request, answer string) json.RawMessage {
+	schema := func(name string) object {
+		return object{"application/json": object{"schema": object{"$ref": "#/components/schemas/" + name}}}
+	}
+	o := object{"summary": summary, "tags": []string{"server"}, "responses": object{
+		"200": object{"description": "Done.", "content": object{"application/json": object{"schema": object{"type": "object",
+			"required": []string{"success", "data"}, "properties": object{"success": object{"const": true}, "data": object{"$ref": "#/components/schemas/" + answer}}}}}},
+		"default": object{"$ref": "#/components/responses/Error"}}}
+	if request != "" {
+		o["requestBody"] = object{"required": true, "content": schema(request)}
+	}
+	b, err := json.Marshal(o)
+	if err != nil {
+		panic(err) // plain values marshal
+	}
+	return b
+}
+
+// adminSchemas are the shapes that the documents name.
+var adminSchemas = map[string]json.RawMessage{
+	"Head": json.RawMessage(`{"type":"object","required":["book","seq","hash","time"],"properties":{"book":{"type":"integer"},"seq":{"type":"integer"},` +
+		`"hash":{"type":"string","description":"SHA-256 of the chain up to there."},"time":{"$ref":"#/components/schemas/Time"}}}`),
+	"Heads": json.RawMessage(`{"type":"object","required":["items"],"properties":{"items":{"type":"array","items":{"$ref":"#/components/schemas/Head"}}}}`),
+	"BackupRequest": json.RawMessage(`{"type":"object","required":["name"],"additionalProperties":false,"properties":{` +
+		`"name":{"type":"string","description":"A plain name: letters, digits, '.', '_' and '-'."},"with_master_key":{"type":"boolean"}}}`),
+	"Backup": json.RawMessage(`{"type":"object","required":["id","created_at","path","heads"],"properties":{"id":{"type":"string"},` +
+		`"created_at":{"$ref":"#/components/schemas/Time"},"path":{"type":"string"},"heads":{"type":"array","items":{"$ref":"#/components/schemas/Head"}},"with_master_key":{"type":"boolean"}}}`),
+	"VerificationRequest": json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{` +
+		`"expect":{"type":"array","items":{"type":"string"},"description":"Heads kept elsewhere, as BOOK:SEQ:HASH."},` +
+		`"incremental":{"type":"boolean","description":"Fold only what came after the last proof of this kind."}}}`),
+	"Verification": json.RawMessage(`{"type":"object","required":["proved","heads"],"properties":{"proved":{"const":true},` +
+		`"heads":{"type":"array","items":{"$ref":"#/components/schemas/Head"}},"events":{"type":"integer"},"accounts":{"type":"integer"},` +
+		`"holds":{"type":"integer"},"records":{"type":"integer"},"ids":{"type":"integer"},"texts":{"type":"integer"},"erased":{"type":"integer"}}}`),
 }
 
 // serveMetrics answers Prometheus: anybody on this machine, and with a
@@ -96,20 +143,7 @@ func (m *administration) authenticate(r *http.Request, want auth.Scope) error {
 	return nil
 }
 
-// answer calls an endpoint for an operator, and writes what it returns in the
-// API's envelope.
-func (m *administration) answer(w http.ResponseWriter, r *http.Request, endpoint func(*http.Request) (any, error)) {
-	data, err := any(nil), m.authenticate(r, auth.Operator)
-	if err == nil {
-		data, err = endpoint(r)
-	}
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	write(w, http.StatusOK, object{"success": true, "data": data})
-}
-
+// refuse writes a refusal in the API's envelope.
 func refuse(w http.ResponseWriter, err error) {
 	var e *native.Error
 	if !errors.As(err, &e) {

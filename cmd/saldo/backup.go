@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -151,9 +150,9 @@ func headObject(h ledger.Head) object {
 }
 
 // heads serves GET /v1/heads.
-func (m *administration) heads(r *http.Request) (any, error) {
+func (m *administration) heads(c *native.Call) (any, error) {
 	items := []object{}
-	for row, err := range m.node.ledger.Scan(r.Context(), ledger.Query{List: ledger.ListHeads}) {
+	for row, err := range m.node.ledger.Scan(c.Context, ledger.Query{List: ledger.ListHeads}) {
 		if err != nil {
 			return nil, err
 		}
@@ -163,44 +162,29 @@ func (m *administration) heads(r *http.Request) (any, error) {
 }
 
 // backup serves POST /v1/backups.
-func (m *administration) backup(r *http.Request) (any, error) {
-	var ask struct {
+func (m *administration) backup(c *native.Call) (any, error) {
+	ask, err := watchBody[struct {
 		Name          string `json:"name"`
 		WithMasterKey bool   `json:"with_master_key"`
-	}
-	if err := readBody(r, &ask); err != nil {
+	}](c)
+	if err != nil {
 		return nil, err
 	}
 	if !backupName.MatchString(ask.Name) {
-		return nil, invalid("name", "has to be a plain name of letters, digits, '.', '_' and '-': backups of a running server go to its directory of backups")
+		return nil, native.Invalid("name", "has to be a plain name of letters, digits, '.', '_' and '-': backups of a running server go to its directory of backups")
 	}
 	dest := filepath.Join(m.node.config.Backups, ask.Name)
 	if isThere(dest) {
-		return nil, &native.Error{Status: http.StatusConflict, Code: native.CodeExists, Message: dest + " exists already; choose another name"}
+		return nil, native.Refuse(native.CodeExists, "%s exists already; choose another name", dest)
 	}
 	if m.node.store == nil {
 		return nil, errInDatabase
 	}
-	made, err := backupTo(r.Context(), m.node.store, m.node.config, dest, ask.WithMasterKey, nil)
+	made, err := backupTo(c.Context, m.node.store, m.node.config, dest, ask.WithMasterKey, nil)
 	if err == nil {
 		m.node.log.Info("backed up", "path", dest, "heads", made["heads"])
 	}
 	return made, err
-}
-
-func invalid(name, reason string) error {
-	return &native.Error{Status: http.StatusBadRequest, Code: native.CodeValidation, Message: "Invalid request parameters",
-		Details: []native.Detail{{Field: name, Reason: reason}}}
-}
-
-// readBody reads a small JSON body, strictly.
-func readBody(r *http.Request, into any) error {
-	d := json.NewDecoder(io.LimitReader(r.Body, 1<<20))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil && err != io.EOF {
-		return &native.Error{Status: http.StatusBadRequest, Code: native.CodeMalformedJSON, Message: err.Error()}
-	}
-	return nil
 }
 
 // restoreCommand is saldo restore.

@@ -204,14 +204,23 @@ func (n *node) route(registry *prometheus.Registry, keys auth.MasterKeys) {
 	if rate.Requests == 0 {
 		rate.Requests = -1
 	}
-	api := native.New(n.ledger, n.auth, native.Options{Logger: n.log, Metrics: counts, Rate: rate, Keys: keys,
+	o := native.Options{Logger: n.log, Metrics: counts, Rate: rate, Keys: keys,
 		ClientAddr: clientAddr(n.config.TrustedProxies), Ready: n.ready, SecureCookies: n.config.PlaintextBehindProxy, Done: n.ending,
-		Endpoints: append(n.desk.Endpoints(), n.watchEndpoints()...), Schemas: bothSchemas(mturk.Schemas(), watchSchemas)})
-	admin := dash.New(&administration{node: n, registry: registry, next: api})
-	public := admin
+		Endpoints: append(n.desk.Endpoints(), n.watchEndpoints()...), Schemas: bothSchemas(mturk.Schemas(), watchSchemas)}
+	var public http.Handler
 	if n.config.AdminListen != "" {
+		customers := o
+		customers.Elsewhere = adminPaths
+		public = native.New(n.ledger, n.auth, customers)
+	}
+	own := &administration{node: n, registry: registry}
+	o.Endpoints, o.Schemas = append(o.Endpoints, own.endpoints()...), bothSchemas(o.Schemas, adminSchemas)
+	own.next = native.New(n.ledger, n.auth, o)
+	admin := dash.New(own)
+	if public == nil {
+		public = admin
+	} else {
 		n.admin = admin
-		public = withoutAdministration{api}
 	}
 	n.customers, n.own = n.speak(public, dialect.Options{Logger: n.log, Metrics: counts, ClientAddr: clientAddr(n.config.TrustedProxies)})
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
 	"math/big"
@@ -187,6 +188,75 @@ func TestAdminListen(t *testing.T) {
 		if got, body := r.get(t, r.adminURL()+path, "Authorization", "Bearer "+r.token); got != 200 {
 			t.Errorf("admin's port, %s: %d: %s", path, got, body)
 		}
+	}
+	// What is not served is not documented either.
+	for url, has := range map[string]bool{r.url(): false, r.adminURL(): true} {
+		_, doc := r.get(t, url+"/openapi.json")
+		for _, word := range []string{`"/v1/tenants"`, `"/v1/backups"`, `"/v1/heads"`, `"/v1/verifications"`, `"listHeads"`} {
+			if strings.Contains(doc, word) != has {
+				t.Errorf("the document of %s has %s: %v", url, word, !has)
+			}
+		}
+		if !strings.Contains(doc, `"/v1/accounts"`) || !strings.Contains(doc, `"/v1/sources"`) {
+			t.Errorf("the document of %s is short", url)
+		}
+	}
+}
+
+// TestAdministration makes the calls about the server's own store: as the other
+// calls of the API are made, and as they are documented.
+func TestAdministration(t *testing.T) {
+	r := startNode(t, testConfig(t))
+	client := r.client()
+	_, doc := r.get(t, r.url()+"/openapi.json")
+	for _, word := range []string{`"createBackup"`, `"listHeads"`, `"verify"`, `"VerificationRequest"`, `"Heads"`} {
+		if !strings.Contains(doc, word) {
+			t.Errorf("the document has no %s", word)
+		}
+	}
+	var made struct {
+		ID, Path string
+		Heads    []object
+	}
+	if err := client.Do(t.Context(), http.MethodPost, "/v1/backups", object{"name": "monday"}, &made); err != nil || made.ID != "monday" || !isThere(made.Path) || len(made.Heads) == 0 {
+		t.Errorf("a backup is %+v, %v", made, err)
+	}
+	refused := func(code string, status int, method, path string, in any) {
+		t.Helper()
+		var e *native.Error
+		if err := client.Do(t.Context(), method, path, in, nil); !errors.As(err, &e) || e.Code != code || e.Status != status {
+			t.Errorf("%s %s %v: %v, want %s", method, path, in, err, code)
+		}
+	}
+	refused(native.CodeExists, 409, http.MethodPost, "/v1/backups", object{"name": "monday"})
+	refused(native.CodeValidation, 400, http.MethodPost, "/v1/backups", object{"name": "../monday"})
+	refused(native.CodeValidation, 400, http.MethodPost, "/v1/backups", object{"name": "tuesday", "withkey": true})
+	refused(native.CodeValidation, 400, http.MethodPost, "/v1/verifications", object{"expect": []string{"x"}})
+	refused(native.CodeValidation, 400, http.MethodPost, "/v1/verifications?incremental=true", object{})
+	refused(native.CodeMethod, 405, http.MethodDelete, "/v1/heads", nil)
+	var proof struct {
+		Proved bool
+		Heads  []object
+	}
+	if err := client.Do(t.Context(), http.MethodPost, "/v1/verifications", object{}, &proof); err != nil || !proof.Proved || len(proof.Heads) == 0 {
+		t.Errorf("a proof is %+v, %v", proof, err)
+	}
+	var heads struct{ Items []object }
+	if err := client.Do(t.Context(), http.MethodGet, "/v1/heads", nil, &heads); err != nil || len(heads.Items) != len(proof.Heads) {
+		t.Errorf("the heads are %+v, %v", heads, err)
+	}
+	if status, body := r.get(t, r.url()+"/v1/heads", "Authorization", "Bearer "+r.token, "Accept", "application/problem+json"); status != 200 || !strings.Contains(body, `"success":true`) {
+		t.Errorf("%d %s", status, body)
+	}
+	var issued struct{ Secret string }
+	if err := client.Do(t.Context(), http.MethodPost, "/v1/credentials", object{"scopes": []string{"read", "admin"}}, &issued); err != nil {
+		t.Fatal(err)
+	}
+	client.Token = issued.Secret
+	refused(native.CodeForbidden, 403, http.MethodGet, "/v1/heads", nil)
+	refused(native.CodeForbidden, 403, http.MethodPost, "/v1/backups", object{"name": "wednesday"})
+	if status, body := r.get(t, r.url()+"/metrics"); status != 200 || !strings.Contains(body, `operation="createBackup"`) || !strings.Contains(body, `code="403",dialect="native",operation="listHeads"`) {
+		t.Errorf("the metrics do not count them: %d", status)
 	}
 }
 

@@ -287,24 +287,24 @@ func (a *app) verifyOnline(ctx context.Context, expect []ledger.Head, incrementa
 }
 
 // verify serves POST /v1/verifications: it copies the store and proves the copy.
-func (m *administration) verify(r *http.Request) (any, error) {
-	var ask struct {
+func (m *administration) verify(c *native.Call) (any, error) {
+	ask, err := watchBody[struct {
 		Expect      []string `json:"expect"`
 		Incremental bool     `json:"incremental"`
-	}
-	if err := readBody(r, &ask); err != nil {
+	}](c)
+	if err != nil {
 		return nil, err
 	}
 	var o ledger.VerifyOptions
 	for _, text := range ask.Expect {
 		h, ok := parseHead(text)
 		if !ok {
-			return nil, invalid("expect", "has to be BOOK:SEQ:HASH")
+			return nil, native.Invalid("expect", "has to be BOOK:SEQ:HASH")
 		}
 		o.Expect = append(o.Expect, h)
 	}
 	if !m.verifying.TryLock() {
-		return nil, &native.Error{Status: http.StatusServiceUnavailable, Code: native.CodeBusy, Message: "A verification is under way", Retryable: true}
+		return nil, native.Refuse(native.CodeBusy, "A verification is under way")
 	}
 	defer m.verifying.Unlock()
 	if err := os.MkdirAll(m.node.config.Backups, 0o700); err != nil {
@@ -322,17 +322,17 @@ func (m *administration) verify(r *http.Request) (any, error) {
 	if m.node.store == nil {
 		return nil, errInDatabase
 	}
-	if _, err := m.node.store.Backup(r.Context(), dir, nil); err != nil {
+	if _, err := m.node.store.Backup(c.Context, dir, nil); err != nil {
 		return nil, err
 	}
 	base := ""
 	if ask.Incremental {
 		base = provedIn(m.node.config.Backups)
 	}
-	report, err := verifyDir(r.Context(), dir, base, o)
+	report, err := verifyDir(c.Context, dir, base, o)
 	if err != nil {
 		m.node.log.Error("the books are not proved", "error", err)
-		return nil, &native.Error{Status: http.StatusInternalServerError, Code: native.CodeInternal, Message: err.Error()}
+		return nil, native.Refuse(native.CodeInternal, "%v", err)
 	}
 	if ask.Incremental {
 		if err := replaceProved(dir, filepath.Join(m.node.config.Backups, provedDir)); err != nil {

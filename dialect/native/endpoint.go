@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"saldo/auth"
 	"saldo/ledger"
@@ -21,7 +23,10 @@ type Endpoint struct {
 	Scope     auth.Scope
 	Tenant    bool // it is about one tenant; otherwise about the server
 	Status    int  // of a success; 200 if 0
-	Serve     func(*Call) (any, error)
+	// Lasting calls take as long as they take: no bound of time ends them, and
+	// their context ends when the client goes away.
+	Lasting bool
+	Serve   func(*Call) (any, error)
 	// Doc is its OpenAPI operation, without operationId; it may refer to the
 	// components of the document, and to those of [Options].
 	Doc json.RawMessage
@@ -30,7 +35,7 @@ type Endpoint struct {
 // A Call is a request to an Endpoint. What Serve returns is written as JSON;
 // a refusal is an [*Error], or one of the ledger's.
 type Call struct {
-	Context    context.Context // does not end when the client goes away
+	Context    context.Context // does not end when the client goes away, unless the call is Lasting
 	Request    *http.Request
 	Credential *auth.Credential
 	Tenant     ledger.TenantID
@@ -68,6 +73,9 @@ func (e *Endpoint) route() route {
 				return reply{}, err
 			}
 		}
+		if e.Lasting {
+			defer q.last(c)()
+		}
 		data, err := e.Serve(c)
 		if err != nil {
 			return reply{}, err
@@ -77,9 +85,27 @@ func (e *Endpoint) route() route {
 	return route{e.Method, e.Path, e.Operation, e.Scope, serve, kind, nil}
 }
 
-// documented returns the document with endpoints and schemas added.
-func documented(endpoints []Endpoint, schemas map[string]json.RawMessage) ([]byte, error) {
-	if len(endpoints) == 0 {
+// last takes the bounds of time from a request that was read, and its patience.
+// What it returns gives the client the time again that it has to read an answer.
+func (q *request) last(c *Call) (answer func()) {
+	c.Context = q.Request.Context()
+	control := http.NewResponseController(q.to)
+	_ = control.SetReadDeadline(time.Time{}) // which would end the context; some have none
+	_ = control.SetWriteDeadline(time.Time{})
+	return func() { _ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) }
+}
+
+// under reports whether a path is one of several, or below it.
+func under(paths []string, path string) bool {
+	return slices.ContainsFunc(paths, func(p string) bool {
+		return strings.HasPrefix(path, p) && (len(path) == len(p) || path[len(p)] == '/')
+	})
+}
+
+// documented returns the document with endpoints and schemas added, and without
+// what is elsewhere.
+func documented(endpoints []Endpoint, schemas map[string]json.RawMessage, elsewhere []string) ([]byte, error) {
+	if len(endpoints)+len(elsewhere) == 0 {
 		return document, nil
 	}
 	var doc map[string]any
@@ -102,6 +128,7 @@ func documented(endpoints []Endpoint, schemas map[string]json.RawMessage) ([]byt
 		}
 		methods[strings.ToLower(e.Method)] = operation
 	}
+	maps.DeleteFunc(paths, func(path string, _ any) bool { return under(elsewhere, path) })
 	all := doc["components"].(map[string]any)["schemas"].(map[string]any)
 	for name, schema := range schemas {
 		all[name] = schema

@@ -27,6 +27,7 @@ type request struct {
 	writer        // the reply under construction
 	items  []item
 	cookie bool // the credential came by cookie
+	to     http.ResponseWriter
 }
 
 // serve finds whose request it is and what it may, and calls the endpoint.

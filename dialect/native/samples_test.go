@@ -2,6 +2,7 @@ package native_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -163,6 +164,76 @@ func TestEndpoint(t *testing.T) {
 	w.refused(401, "UNAUTHORIZED", "POST", "/v1/sources/x/test", "", "Authorization", "")
 	if doc := w.must("GET", "/openapi.json", "").body; !bytes.Contains(doc, []byte(`"testSource"`)) {
 		t.Error("the document does not have it")
+	}
+}
+
+// TestLasting has calls that take longer than any bound of a server allows: one
+// that may is answered, and knows when its client goes away.
+func TestLasting(t *testing.T) {
+	const bound = 200 * time.Millisecond
+	gone := make(chan error, 1)
+	serve := func(c *native.Call) (any, error) {
+		wait := 5 * bound
+		if string(c.Body) == `{"wait":true}` {
+			wait = time.Minute
+		}
+		select {
+		case <-c.Context.Done():
+			gone <- c.Context.Err()
+			return nil, c.Context.Err()
+		case <-time.After(wait):
+			return map[string]string{"id": "done"}, nil
+		}
+	}
+	w := newWorld(t, native.Options{Patience: bound, Endpoints: []native.Endpoint{
+		{Method: "POST", Path: "/v1/long", Operation: "long", Scope: auth.Operator, Lasting: true, Serve: serve},
+		{Method: "POST", Path: "/v1/short", Operation: "short", Scope: auth.Operator, Serve: serve},
+	}}, func(h *http.Server) { h.ReadTimeout, h.WriteTimeout = bound, 2*bound })
+	w.check = nil
+	if a := w.must("POST", "/v1/long", `{}`); a.Data["id"] != "done" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	w.refused(503, "TIMEOUT", "POST", "/v1/short", `{}`)
+	<-gone
+	ctx, cancel := context.WithTimeout(t.Context(), 4*bound)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "POST", w.url+"/v1/long", strings.NewReader(`{"wait":true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.token)
+	r.Header.Set("Content-Type", "application/json")
+	began := time.Now()
+	if _, err := http.DefaultClient.Do(r); err == nil {
+		t.Error("who went away was answered")
+	}
+	if <-gone; time.Since(began) < 3*bound {
+		t.Errorf("it ended after %v, before its client went away", time.Since(began))
+	}
+}
+
+// TestElsewhere serves some calls at another address: here they are neither
+// answered nor documented, whoever asks.
+func TestElsewhere(t *testing.T) {
+	o := native.Options{Elsewhere: []string{"/v1/tenants", "/v1/copies", "/metrics"}, Endpoints: []native.Endpoint{
+		{Method: "POST", Path: "/v1/copies", Operation: "copy", Scope: auth.Operator, Serve: func(*native.Call) (any, error) { panic("it was called") }}}}
+	w := newWorld(t, o)
+	w.check = nil
+	for _, call := range []string{"GET /v1/tenants", "POST /v1/tenants", "GET /v1/tenants/main", "DELETE /v1/tenants/x/y/z/a", "POST /v1/copies", "GET /metrics"} {
+		method, path, _ := strings.Cut(call, " ")
+		a := w.refused(404, "NOT_FOUND", method, path, "")
+		if !strings.Contains(a.Error["message"].(string), "another address") {
+			t.Errorf("%s says %s", call, a.body)
+		}
+		w.refused(404, "NOT_FOUND", method, path, "", "Authorization", "")
+	}
+	if a := w.refused(404, "NOT_FOUND", "GET", "/v1/tenantsx", ""); strings.Contains(string(a.body), "another") {
+		t.Errorf("what is nowhere says %s", a.body)
+	}
+	w.must("GET", "/v1/units", "")
+	doc := string(w.must("GET", "/openapi.json", "").body)
+	if strings.Contains(doc, `"/v1/tenants`) || strings.Contains(doc, "copies") || !strings.Contains(doc, `"/v1/units"`) {
+		t.Error("the document has what is elsewhere")
 	}
 }
 

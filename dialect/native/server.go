@@ -64,6 +64,9 @@ type Options struct {
 	// documents refer to.
 	Endpoints []Endpoint
 	Schemas   map[string]json.RawMessage
+	// Elsewhere are paths that are served at another address, with all below
+	// them: here they are not there, and not in the document.
+	Elsewhere []string
 	// Done ends streams when it is closed, so that a server can stop.
 	Done <-chan struct{}
 }
@@ -190,7 +193,7 @@ func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
 		panic(err) // keys of 32 bytes are long enough
 	}
 	s.pool.New = func() any { return new(request) }
-	if s.document, err = documented(o.Endpoints, o.Schemas); err != nil {
+	if s.document, err = documented(o.Endpoints, o.Schemas, o.Elsewhere); err != nil {
 		panic(err) // of who wrote the endpoints
 	}
 	all := slices.Clone(routes)
@@ -198,6 +201,9 @@ func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
 		all = append(all, o.Endpoints[i].route())
 	}
 	for _, r := range all {
+		if under(o.Elsewhere, r.path) {
+			continue
+		}
 		r.metrics = o.Metrics.Operation("native", r.operation)
 		s.tree.add(&r)
 	}
@@ -223,7 +229,7 @@ func Configure(h *http.Server) {
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	q := s.pool.Get().(*request)
-	q.Request, q.s = r, s
+	q.Request, q.s, q.to = r, s, w
 	q.b = append(q.b[:0], envelope...)
 	operation := s.lost
 	status := 0
@@ -241,6 +247,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.recycle(q)
 	}()
 	rt, err := s.tree.find(q)
+	if err != nil && under(s.o.Elsewhere, r.URL.Path) {
+		err = refuse(CodeNotFound, "There is no such thing here; it is served at another address")
+	}
 	var rep reply
 	if err == nil {
 		operation = rt.metrics
