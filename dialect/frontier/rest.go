@@ -43,12 +43,14 @@ func (s *server) addRoute(line, operation string, answer func(c *call, ctx conte
 			c.refuseREST(s.refusal(in.Context(), c.endpoint.operation, err))
 		}
 	})}
-	s.routes = append(s.routes, r)
+	s.routes[len(r.segments)] = append(s.routes[len(r.segments)], r)
 }
 
 // sortRoutes puts those first that say more about their path.
 func (s *server) sortRoutes() {
-	slices.SortStableFunc(s.routes, func(a, b route) int { return cmp.Compare(a.wild(), b.wild()) })
+	for _, routes := range s.routes {
+		slices.SortStableFunc(routes, func(a, b route) int { return cmp.Compare(a.wild(), b.wild()) })
+	}
 }
 
 func (r *route) wild() (n int) {
@@ -60,11 +62,9 @@ func (r *route) wild() (n int) {
 	return n
 }
 
-// match returns the parameters of a path if it is the route's.
+// match returns the parameters of a path, of as many segments as the route's, if
+// it is the route's.
 func (r *route) match(path []string) (p params, ok bool) {
-	if len(path) != len(r.segments) {
-		return nil, false
-	}
 	for i, segment := range r.segments {
 		name, wild := strings.CutPrefix(segment, "{")
 		switch {
@@ -88,14 +88,15 @@ func (s *server) find(r *http.Request) (*endpoint, params) {
 	}
 	var known *endpoint // by another method
 	var with params
-	for i := range s.routes {
-		p, ok := s.routes[i].match(path)
+	routes := s.routes[len(path)]
+	for i := range routes {
+		p, ok := routes[i].match(path)
 		switch {
 		case !ok:
-		case s.routes[i].method == r.Method:
-			return s.routes[i].endpoint, p
-		case s.routes[i].method == http.MethodGet && gets(r) && (known == nil || known == s.wrong):
-			known, with = s.routes[i].endpoint, p // unless there is a POST of that path
+		case routes[i].method == r.Method:
+			return routes[i].endpoint, p
+		case routes[i].method == http.MethodGet && gets(r) && (known == nil || known == s.wrong):
+			known, with = routes[i].endpoint, p // unless there is a POST of that path
 		case known == nil:
 			known = s.wrong
 		}

@@ -40,7 +40,7 @@ type server struct {
 	rest    *dialect.Handler
 	calls   map[string]*endpoint // of Connect and gRPC, by path
 	lost    *endpoint            // for the paths that none of them has
-	routes  []route              // of REST, but for the balance
+	routes  map[int][]route      // of REST, but for the balance, by number of segments
 	wrong   *endpoint            // for those of their paths that are asked with another method
 	refuse  *connect.ErrorWriter
 	gathers int // see maxGathered
@@ -58,7 +58,7 @@ func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
 	if o.Unit == "" {
 		o.Unit = "CREDITS"
 	}
-	s := &server{ledger: l, auth: a, o: o, gathers: maxGathered}
+	s := &server{ledger: l, auth: a, o: o, gathers: maxGathered, routes: make(map[int][]route)}
 	s.balanceREST = o.Metrics.Operation(auth.Frontier, "restGetBillingBalance")
 	s.pingREST = o.Metrics.Operation(auth.Frontier, "ping")
 	unknown := o.Metrics.Operation(auth.Frontier, "unknown")

@@ -57,7 +57,7 @@ func TestRefusals(t *testing.T) {
 	for _, c := range cases {
 		var log strings.Builder
 		o := dialect.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}.Filled()
-		s := &server{o: Options{Options: o}}
+		s := &server{o: Options{Options: o}, routes: make(map[int][]route)}
 		op := o.Metrics.Operation(auth.Frontier, "x")
 		s.serveCalls(op)
 		s.rest = dialect.NewHandler(o, op, func(x *dialect.Exchange) { s.refused(x, c.err) }, nil)
