@@ -15,6 +15,7 @@ import (
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"saldo/auth"
 	"saldo/dialect"
@@ -352,6 +353,45 @@ func TestDebitedGrows(t *testing.T) {
 	}
 	if fresh := (&goClient{t, w.Serve(serve(w, dialect.Options{})), http2(t), nil}); total(fresh) != 15 {
 		t.Errorf("a new server says %d", total(fresh))
+	}
+}
+
+// TestEveryCallAsks makes every call of the schema as nobody, with a wrong
+// secret, and as somebody who may do nothing that it needs.
+func TestEveryCallAsks(t *testing.T) {
+	w := dialecttest.Open(t)
+	h := serve(w, dialect.Options{})
+	account := w.Account("CREDITS", "1")
+	mute := w.Issue(auth.Frontier, account, auth.Charge) // may read nothing
+	made := 0
+	for _, file := range []protoreflect.FileDescriptor{pb.File_raystack_frontier_v1beta1_frontier_proto, pb.File_raystack_frontier_v1beta1_admin_proto} {
+		for i := range file.Services().Len() {
+			service := file.Services().Get(i)
+			for n := range service.Methods().Len() {
+				call := "/" + string(service.FullName()) + "/" + string(service.Methods().Get(n).Name())
+				ask := func(credential string) int {
+					rec := httptest.NewRecorder()
+					h.ServeHTTP(rec, dialecttest.Request(t, "POST "+call+"\nContent-Type: application/json\n"+credential+"\n"+
+						`{"id":"`+account.String()+`","org_id":"`+w.Tenant.ID.String()+`","body":{"name":"x"},"offline":true,"amount":1}`))
+					return rec.Code
+				}
+				made++
+				for _, credential := range []string{"", "Authorization: Bearer wrong\n", "Authorization: Basic " + basic(mute.Credential.ID, "wrong") + "\n"} {
+					if code := ask(credential); code != http.StatusUnauthorized && code != http.StatusTooManyRequests {
+						t.Errorf("%s with %q is answered %d", call, credential, code)
+					}
+				}
+				if strings.HasSuffix(call, "BillingUsage") {
+					continue // the scope that it has
+				}
+				if code := ask("Authorization: Basic " + basic(mute.Credential.ID, mute.Secret) + "\n"); code != http.StatusForbidden && code != http.StatusNotFound {
+					t.Errorf("%s by who may not read is answered %d", call, code)
+				}
+			}
+		}
+	}
+	if made < 30 {
+		t.Errorf("the schema has %d calls", made)
 	}
 }
 
