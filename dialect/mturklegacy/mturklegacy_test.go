@@ -1,6 +1,7 @@
 package mturklegacy
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -75,10 +76,14 @@ func check(resp *http.Response, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if root != "Response" && root != "Envelope" && root != "GetAccountBalanceResponse" {
+	known := func(op operation) bool { return root == op.name+"Response" }
+	if root != "Response" && root != "Envelope" && !slices.ContainsFunc(operations, known) {
 		return fmt.Errorf("the root is %q", root)
 	}
 	a, err := readAnswer(body)
+	if bytes.Count(body, []byte("<IsValid>")) > 1 { // one result may be good and another bad
+		return err
+	}
 	if err != nil || a.code == "" && a.valid != "True" || a.code != "" && a.valid == "True" {
 		return fmt.Errorf("%+v, %v: neither a result nor an error", a, err)
 	}
