@@ -33,7 +33,7 @@ func (n *node) watchEndpoints() []native.Endpoint {
 		{Method: get, Path: "/v1/sources/{id}", Operation: "readSource", Scope: auth.Read, Serve: w.readSource,
 			Doc: documentOf("source", "One source", "", "Source", false, "id")},
 		{Method: del, Path: "/v1/sources/{id}", Operation: "deleteSource", Scope: auth.Admin, Serve: w.deleteSource,
-			Doc: documentOf("source", "Take a source away, with its history", "", "Deleted", false, "id")},
+			Doc: documentOf("source", "Take a source away, with its history", "", "Removed", false, "id")},
 		{Method: post, Path: "/v1/sources/{id}/test", Operation: "testSource", Scope: auth.Admin, Serve: w.testSource,
 			Doc: documentOf("source", "Ask a source now, and explain in a sentence what goes wrong", "", "SourceTest", false, "id")},
 		{Method: get, Path: "/v1/sources/{id}/readings", Operation: "listReadings", Scope: auth.Read, Serve: w.listReadings,
@@ -46,7 +46,7 @@ func (n *node) watchEndpoints() []native.Endpoint {
 		{Method: get, Path: "/v1/rules/{id}", Operation: "readRule", Scope: auth.Read, Serve: w.readRule,
 			Doc: documentOf("rule", "One rule, by id or name", "", "Rule", false, "id")},
 		{Method: del, Path: "/v1/rules/{id}", Operation: "deleteRule", Scope: auth.Admin, Serve: w.deleteRule,
-			Doc: documentOf("rule", "Take a rule away", "", "Deleted", false, "id")},
+			Doc: documentOf("rule", "Take a rule away", "", "Removed", false, "id")},
 		{Method: post, Path: "/v1/rules/{id}/test", Operation: "testRule", Scope: auth.Admin, Serve: w.testRule,
 			Doc: documentOf("rule", "Send a sample to everywhere that the rule tells", "", "RuleTest", false, "id")},
 
@@ -57,7 +57,7 @@ func (n *node) watchEndpoints() []native.Endpoint {
 		{Method: get, Path: "/v1/webhooks/{id}", Operation: "readWebhook", Scope: auth.Read, Serve: w.readWebhook,
 			Doc: documentOf("webhook", "One endpoint", "", "Webhook", false, "id")},
 		{Method: del, Path: "/v1/webhooks/{id}", Operation: "deleteWebhook", Scope: auth.Admin, Serve: w.deleteWebhook,
-			Doc: documentOf("webhook", "Take an endpoint away", "", "Deleted", false, "id")},
+			Doc: documentOf("webhook", "Take an endpoint away", "", "Removed", false, "id")},
 		{Method: post, Path: "/v1/webhooks/{id}/rotate", Operation: "rotateWebhook", Scope: auth.Admin, Serve: w.rotateWebhook,
 			Doc: documentOf("webhook", "Give a webhook a new secret; the one before signs too, until the next rotation", "", "Webhook", false, "id")},
 		{Method: post, Path: "/v1/webhooks/{id}/enable", Operation: "enableWebhook", Scope: auth.Admin, Serve: w.enableWebhook,
@@ -68,7 +68,7 @@ func (n *node) watchEndpoints() []native.Endpoint {
 		{Method: get, Path: "/v1/deliveries", Operation: "listDeliveries", Scope: auth.Read, Serve: w.listDeliveries,
 			Doc: documentOf("webhook", "Alerts on their way or, with state=dead, those that could not be delivered", "", "Delivery", true)},
 		{Method: post, Path: "/v1/deliveries/{id}/replay", Operation: "replayDelivery", Scope: auth.Admin, Serve: w.replay,
-			Doc: documentOf("webhook", "Deliver once more, under the same id of the message", "", "Deleted", false, "id")},
+			Doc: documentOf("webhook", "Deliver once more, under the same id of the message", "", "Removed", false, "id")},
 		{Method: get, Path: "/v1/alerts", Operation: "listAlerts", Scope: auth.Read, Serve: w.listAlerts,
 			Doc: documentOf("rule", "What rules have fired and resolved, newest first", "", "Alert", true)},
 	}
@@ -681,6 +681,7 @@ var watchSchemas = func() map[string]json.RawMessage {
 			`,"state":{"type":"string","enum":["unknown","ok","low","critical","failed"]},"balance":`+text+`,"unit":`+text+`,"on_hold":`+text+`,"change_1d":`+text+
 			`,"time_left":{"type":"object","required":["known"],"properties":{"known":`+flag+`,"least_seconds":`+number+`,"about_seconds":`+number+`,"most_seconds":`+number+`,"why":`+text+`}}`+
 			`,"drift":`+text+`,"read_at":`+moment+`,"tried_at":`+moment+`,"next_at":`+moment+`,"reason":`+text+`,"why":`+text+`,"firing":`+list),
+		"Removed":     shape(`"id","created_at","deleted"`, idAnd+`,"deleted":`+flag),
 		"SourceTest":  shape(`"id","created_at","ok"`, idAnd+`,"ok":`+flag+`,"balance":`+text+`,"unit":`+text+`,"account":`+text+`,"reason":`+text+`,"why":`+text),
 		"Reading":     shape(`"id","created_at","balance"`, idAnd+`,"balance":`+text+`,"consumed":`+text+`,"added":`+text+`,"drift":`+text),
 		"RuleRequest": shape(`"name","when","levels"`, `"id":`+text+`,`+rule),

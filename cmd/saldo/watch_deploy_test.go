@@ -4,12 +4,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers/legacy"
 )
 
 // needPrograms makes sure that programs of a Debian package are there. Where
@@ -125,4 +131,110 @@ func TestDeploy(t *testing.T) {
 			promtool("", "check", "rules", made)
 		}
 	}
+}
+
+// TestWatchDocument checks the document that a server serves, and answers of the
+// calls about watching against it.
+func TestWatchDocument(t *testing.T) {
+	r := startNode(t, testConfig(t))
+	_, text := r.get(t, r.url()+"/openapi.json")
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc.Servers = openapi3.Servers{{URL: r.url()}}
+	if err := doc.Validate(t.Context(), openapi3.DisableExamplesValidation()); err != nil {
+		t.Fatal(err)
+	}
+	router, err := legacy.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := func(method, path, body string) string {
+		t.Helper()
+		q, err := http.NewRequest(method, r.url()+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Header.Set("Authorization", "Bearer "+r.token)
+		q.Header.Set("Saldo-Tenant", "main")
+		if body != "" {
+			q.Header.Set("Content-Type", "application/json")
+		}
+		route, params, err := router.FindRoute(q)
+		if err != nil {
+			t.Fatalf("%s %s: %v", method, path, err)
+		}
+		in := &openapi3filter.RequestValidationInput{Request: q, PathParams: params, Route: route,
+			Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}}
+		if err := openapi3filter.ValidateRequest(t.Context(), in); err != nil {
+			t.Errorf("%s %s: %v", method, path, err)
+		}
+		q.Body = io.NopCloser(strings.NewReader(body))
+		resp, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		answer, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode > 299 {
+			t.Errorf("%s %s: %s %s", method, path, resp.Status, answer)
+		}
+		if err := openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{RequestValidationInput: in,
+			Status: resp.StatusCode, Header: resp.Header, Body: io.NopCloser(strings.NewReader(string(answer)))}); err != nil {
+			t.Errorf("%s %s: %v\n%s", method, path, err, answer)
+		}
+		return string(answer)
+	}
+	account := opened(t, r, "USD", "25")
+	call("POST", "/v1/sources", `{"id":"s","name":"llm","kind":"deepseek","address":"http://127.0.0.1:9","secret":"x","interval":"1h","low":"5","labels":{"a":"b"}}`)
+	waitUntil(t, "it was tried", func() bool { return strings.Contains(call("GET", "/v1/sources", ""), `"state":"failed"`) })
+	call("GET", "/v1/sources/llm", "")
+	call("POST", "/v1/sources/llm/test", "{}")
+	call("GET", "/v1/sources/llm/readings", "")
+	call("POST", "/v1/webhooks", `{"name":"ops","url":"http://127.0.0.1:9/hook","types":["account.*"]}`)
+	call("GET", "/v1/webhooks", "")
+	call("GET", "/v1/webhooks/ops", "")
+	call("POST", "/v1/webhooks/ops/test", "{}")
+	call("POST", "/v1/webhooks/ops/rotate", "{}")
+	call("POST", "/v1/rules", fmt.Sprintf(`{"name":"low","account":%q,"when":"balance","levels":[{"level":"warning","at":"30"}],"to":["ops"],"cooldown_seconds":60}`, account))
+	call("GET", "/v1/rules", "")
+	call("GET", "/v1/rules/low", "")
+	call("POST", "/v1/rules/low/test", "{}")
+	waitUntil(t, "it fires", func() bool { return strings.Contains(call("GET", "/v1/alerts", ""), `"state":"firing"`) })
+	waitUntil(t, "it is refused", func() bool { return strings.Contains(call("GET", "/v1/deliveries?state=open", ""), `"tries":1`) })
+	id := field(mustObject(t, call("GET", "/v1/deliveries", "")), "data.items.id")
+	call("POST", "/v1/deliveries/"+id+"/replay", "{}")
+	call("POST", "/v1/webhooks/ops/enable", "{}")
+	call("DELETE", "/v1/rules/low", "")
+	call("DELETE", "/v1/webhooks/ops", "")
+	call("DELETE", "/v1/sources/llm", "")
+
+	// Who opens one account is told nothing of the tenant's sources and rules.
+	key := map[string]any{}
+	if err := r.client().Do(t.Context(), "POST", "/v1/credentials", object{"account": account, "scopes": []string{"read", "admin"}}, &key); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/v1/sources", "/v1/rules", "/v1/webhooks", "/v1/alerts", "/v1/deliveries"} {
+		if status, body := r.get(t, r.url()+path, "Authorization", "Bearer "+fmt.Sprint(key["secret"])); status != 403 {
+			t.Errorf("%s by a credential of one account: %d %s", path, status, body)
+		}
+	}
+}
+
+// mustObject reads an answer; of a list, its first item.
+func mustObject(t *testing.T, text string) object {
+	t.Helper()
+	var o struct {
+		Data struct {
+			Items []object `json:"items"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal([]byte(text), &o); err != nil || len(o.Data.Items) == 0 {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return object{"data": object{"items": o.Data.Items[0]}}
 }
