@@ -323,32 +323,33 @@ func (r *Requester) CreateHIT(ctx context.Context, in NewHIT) (*HIT, error) {
 		}
 		typeData = in.Type.pack(r.Account)
 	}
-	e, err := r.post(ctx, func(c *change) error {
+	var made *HIT
+	e, err := r.post(ctx, func(c *change) (err error) {
 		if err := c.once(ctx, tokenCreateHIT, in.Token, alreadyExists); err != nil {
 			return err
 		}
-		t, id := in.Type, in.TypeID
-		var err error
+		var t *HITType
 		if typeData != nil {
-			id = contentID(typeData)
-			err = c.addType(ctx, id, typeData)
+			own := *in.Type
+			t, own.ID = &own, contentID(typeData)
+			err = c.addType(ctx, own.ID, typeData)
 		} else {
-			t, err = r.hitType(ctx, id)
+			t, err = r.hitType(ctx, in.TypeID)
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			made, err = c.newHIT(ctx, &in, t)
 		}
-		return c.newHIT(ctx, &in, t, id)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return r.created(ctx, e)
+	return r.created(ctx, e, made)
 }
 
 // newHIT adds the making of a HIT.
-func (c *change) newHIT(ctx context.Context, in *NewHIT, t *HITType, typeID string) error {
-	h := &hit{id: newID(c.r.d.l.NewID(), c.now, c.r.book, true), account: c.r.Account, typeID: typeID,
+func (c *change) newHIT(ctx context.Context, in *NewHIT, t *HITType) (*HIT, error) {
+	h := &hit{id: newID(c.r.d.l.NewID(), c.now, c.r.book, true), account: c.r.Account, typeID: t.ID,
 		created: c.now, expires: c.now.Add(in.Lifetime), max: in.MaxAssignments, first: in.MaxAssignments,
 		reward: t.Reward, fee: c.r.d.fees.ofReward(t.Reward, in.MaxAssignments, t.masters())}
 	c.named("create", h.id, 0)
@@ -359,13 +360,22 @@ func (c *change) newHIT(ctx context.Context, in *NewHIT, t *HITType, typeID stri
 		h.content = true
 		c.write(ledger.RecordWrite{Kind: kindContent, Key: h.id, Data: data})
 	}
-	return c.save(ctx, nil, h, 0)
+	if err := c.save(ctx, nil, h, 0); err != nil {
+		return nil, err
+	}
+	made := h.shown()
+	made.Type, made.Content = t, in.Content
+	return made, nil
 }
 
-// created returns the HIT that an event made, as it was then.
-func (r *Requester) created(ctx context.Context, e *ledger.Event) (*HIT, error) {
+// created returns the HIT that an event made, as it was then: the one that was
+// made now or, if the call was answered before, the one of that time.
+func (r *Requester) created(ctx context.Context, e *ledger.Event, made *HIT) (*HIT, error) {
 	for i := range e.Records {
 		if ch := &e.Records[i]; ch.Kind == kindHIT {
+			if made != nil && ch.Key == made.ID {
+				return made, nil
+			}
 			h, err := unpackHIT(ch.Key, ch.Version, ch.Data)
 			if err != nil {
 				return nil, err
@@ -391,7 +401,12 @@ func (in *NewHIT) check() error {
 		return notValid("HITLayoutParameters", len(in.LayoutParameters))
 	case len(in.Question) > maxQuestion:
 		return notValid("Question", clip(in.Question))
-	case len(in.Content.pack()) > ledger.MaxRecord:
+	}
+	size := 0
+	for _, l := range in.LayoutParameters {
+		size += len(l.Name) + len(l.Value)
+	}
+	if size > maxParameters {
 		return notValid("HITLayoutParameters", len(in.LayoutParameters))
 	}
 	return checkQuestion(in.Question)
@@ -455,15 +470,19 @@ func unpackContent(data []byte) (c Content, err error) {
 	return c, u.err()
 }
 
+// shown returns what a record says of a HIT, without type and content.
+func (h *hit) shown() *HIT {
+	return &HIT{ID: h.id, GroupID: groupOf(h.typeID), Created: h.created, Expires: h.expires, Status: h.status(), MaxAssignments: h.max,
+		Pending: h.pending, Available: h.available(), Submitted: h.submitted, Completed: h.approved + h.rejected}
+}
+
 // show returns a HIT as its requester sees it.
 func (r *Requester) show(ctx context.Context, h *hit) (*HIT, error) {
-	shown := &HIT{ID: h.id, Created: h.created, Expires: h.expires, Status: h.status(), MaxAssignments: h.max, Pending: h.pending,
-		Available: h.available(), Submitted: h.submitted, Completed: h.approved + h.rejected}
+	shown := h.shown()
 	var err error
 	if shown.Type, err = r.hitType(ctx, h.typeID); err != nil {
 		return nil, err
 	}
-	shown.GroupID = groupOf(h.typeID)
 	if h.content {
 		rec, err := r.record(ctx, kindContent, h.id)
 		if err != nil || rec == nil {

@@ -44,13 +44,14 @@ const DefaultAutoApproval = 30 * 24 * time.Hour
 // reference of 2014-08-15 had
 // (docs.aws.amazon.com/AWSMechTurk/2014-08-15/AWSMturkAPI/ApiReference_CreateHITOperation.html).
 const (
-	maxTitle          = 128  // characters
-	maxDescription    = 2000 // characters
-	maxKeywords       = 1000 // characters
-	maxAnnotation     = 255  // characters
-	maxFeedback       = 1024 // characters
-	maxQuestion       = 65535
-	maxAnswer         = 128 << 10
+	maxTitle          = 128   // characters
+	maxDescription    = 2000  // characters
+	maxKeywords       = 1000  // characters
+	maxAnnotation     = 255   // characters
+	maxFeedback       = 1024  // characters
+	maxQuestion       = 65535 // bytes
+	maxParameters     = 64 << 10
+	maxAnswer         = 128 << 10 // bytes
 	maxQualifications = 10
 	maxAssignments    = 1_000_000_000
 	minDuration       = 30 * time.Second

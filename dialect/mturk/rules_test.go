@@ -55,7 +55,7 @@ func TestParseDollars(t *testing.T) {
 func TestOwnRules(t *testing.T) {
 	b := openOffice(t, "100", DeskOptions{Fees: &Fees{Percent: 10, LargePercent: 5, Large: 3}, TokenLife: -1})
 	ctx := context.Background()
-	h := b.create(1, 3) // 15 % of 0.01, and nothing at least
+	b.create(1, 3) // 15 % of 0.01, and nothing at least
 	b.has("created", "99.97", "0.03")
 	in := NewHIT{Type: aType(100), Content: Content{Question: question}, MaxAssignments: 1, Lifetime: time.Hour, Token: "for ever"}
 	_, err := b.r.CreateHIT(ctx, in)
@@ -65,7 +65,7 @@ func TestOwnRules(t *testing.T) {
 	_, err = b.r.CreateHIT(ctx, in)
 	code(t, err, codeHITAlreadyExists)
 	free := openOffice(t, "", DeskOptions{Fees: new(Fees)}) // work that costs nothing
-	h = free.create(0, 5)
+	h := free.create(0, 5)
 	work := free.work(h.ID, "A1")
 	must(t, free.r.Approve(ctx, work, "", false))
 	must(t, free.r.Reject(ctx, free.work(h.ID, "A2"), "no"))
