@@ -356,10 +356,19 @@ func (q *request) accountItem(a *ledger.Account) (it accountItem, err error) {
 	if err != nil {
 		return it, err
 	}
+	limit := ""
+	if a.HasCap {
+		unit, err := q.s.ledger.UnitOf(ctx, a)
+		if err != nil {
+			return it, err
+		}
+		limit = a.Cap.TextMin(int(unit.Scale), min(leastDecimals, int(unit.Scale)))
+	}
 	at := version + "/Accounts/" + sid
 	it.name, it.status = p.name(), statusNames[st]
 	it.resource = resource{"Account", []field{
 		optional("auth_token", token),
+		optional("cap", limit), // the vendor has none
 		{name: "date_created", value: date(a.Created)},
 		{name: "date_updated", value: date(updated)},
 		{name: "friendly_name", value: it.name},
@@ -375,13 +384,6 @@ func (q *request) accountItem(a *ledger.Account) (it accountItem, err error) {
 		{name: "type", value: "Full"},
 		{name: "uri", value: at + q.extension},
 	}}
-	if a.HasCap {
-		unit, err := q.s.ledger.UnitOf(ctx, a)
-		if err != nil {
-			return it, err
-		}
-		it.fields = append(it.fields, field{name: "cap", value: a.Cap.TextMin(int(unit.Scale), min(leastDecimals, int(unit.Scale)))})
-	}
 	return it, nil
 }
 

@@ -1,7 +1,9 @@
 package twilio
 
 import (
+	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -67,3 +69,62 @@ func (f *Flights) Kept() (n int) {
 func (s *Server) SetPauses(d time.Duration) {
 	s.pauses = slices.Repeat([]time.Duration{d}, len(pauses))
 }
+
+// A Watcher looks at triggers when it is told to.
+type Watcher struct{ w watcher }
+
+// NewWatcher returns one of a server, which knows nothing yet.
+func NewWatcher(s *Server) *Watcher {
+	return &Watcher{watcher{s: s, seen: map[ledger.BookID]uint64{}, past: map[string]string{}}}
+}
+
+// Look looks once.
+func (w *Watcher) Look(ctx context.Context) error { return w.w.look(ctx) }
+
+// Firings are the crossings that are to be told, of a book.
+func (s *Server) Firings(ctx context.Context, book ledger.BookID) (keys []string, err error) {
+	for row, err := range s.ledger.Scan(ctx, ledger.Query{List: ledger.ListRecords, Book: book, Kind: kindFiring}) {
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, row.Record.Key)
+	}
+	return keys, nil
+}
+
+// Signature is signature.
+func Signature(to string, values url.Values, token string) string {
+	return signature(to, values, []byte(token))
+}
+
+// Direct is direct.
+var Direct = direct
+
+// ReadToken reports whether a PageToken can be read, and what it becomes again.
+func ReadToken(token string) (string, bool) {
+	var p page
+	if !p.read(token) {
+		return "", false
+	}
+	return p.token(), true
+}
+
+// ReadPlace is the same for the place that a list of usage goes on from.
+func ReadPlace(text string) (string, bool) {
+	var at usagePlace
+	if !at.read(text) {
+		return "", false
+	}
+	return at.text(), true
+}
+
+// ParseDay is parseDay.
+func ParseDay(text string, today ledger.Day) (ledger.Day, error) {
+	return parseDay("StartDate", text, today)
+}
+
+// CheckURL is checkURL.
+var CheckURL = checkURL
+
+// Occupy has the server count a request of an account that never ends.
+func (s *Server) Occupy(id ledger.AccountID) { s.flights.enter(id) }

@@ -2,6 +2,7 @@ package twilio_test
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -79,6 +80,11 @@ func TestSuite(t *testing.T) {
 			var all []string
 			for _, extension := range []string{"", ".json", ".xml", ".csv"} {
 				all = append(all, request("GET", sid(account), extension, c))
+				for _, path := range []string{"", "/Keys", "/Usage/Records", "/Usage/Records/Daily", "/Usage/Triggers", "/Keys/SK00112233445566778899aabbccddeeff"} {
+					all = append(all, "GET /2010-04-01/Accounts/"+sid(account)+path+extension+"?PageSize=20&Category=sms\n"+basic(c.Credential.ID, c.Secret))
+				}
+				all = append(all, "POST /2010-04-01/Accounts/"+sid(account)+"/Usage/Triggers"+extension+"\n"+basic(c.Credential.ID, c.Secret)+
+					"Content-Type: application/x-www-form-urlencoded\n\nCallbackUrl=http://x/y&TriggerValue=1&UsageCategory=sms")
 			}
 			return all
 		},
@@ -139,8 +145,11 @@ func check(resp *http.Response, body []byte) error {
 	if !idForm.MatchString(h.Get("Twilio-Request-Id")) || resp.StatusCode != 500 && !timeForm.MatchString(h.Get("Twilio-Request-Duration")) {
 		return fmt.Errorf("the id is %q, the duration %q", h.Get("Twilio-Request-Id"), h.Get("Twilio-Request-Duration"))
 	}
-	if resp.StatusCode == 200 && len(body) == 0 && h.Get("Content-Type") == "" {
-		return nil // a preflight
+	switch {
+	case len(body) == 0 && h.Get("Content-Type") == "" && (resp.StatusCode == 200 || resp.StatusCode == 204):
+		return nil // a preflight, or what was deleted
+	case (resp.StatusCode == 200 || resp.StatusCode == 201) && !strings.Contains(string(body), "urrency"):
+		return checkResource(h, body)
 	}
 	var r reply
 	switch h.Get("Content-Type") {
@@ -181,6 +190,30 @@ func check(resp *http.Response, body []byte) error {
 		return errors.New("the challenge is missing, or should be")
 	}
 	return nil
+}
+
+// checkResource says what is wrong with an answer about anything but a balance.
+func checkResource(h http.Header, body []byte) error {
+	if !countForm.MatchString(h.Get("Twilio-Concurrent-Requests")) {
+		return errors.New("nobody counts it")
+	}
+	switch h.Get("Content-Type") {
+	case "application/json":
+		var any map[string]any
+		return json.Unmarshal(body, &any)
+	case "application/xml":
+		var any struct {
+			XMLName xml.Name `xml:"TwilioResponse"`
+		}
+		return xml.Unmarshal(body, &any)
+	case "text/csv":
+		lines, err := csv.NewReader(strings.NewReader(string(body))).ReadAll()
+		if err == nil && len(lines) == 1 {
+			err = errors.New("it is a line of names alone")
+		}
+		return err
+	}
+	return fmt.Errorf("the content type is %q", h.Get("Content-Type"))
 }
 
 // An asker makes requests of one handler.
