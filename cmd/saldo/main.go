@@ -19,6 +19,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -92,7 +93,12 @@ func (a *app) command() *cobra.Command {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%v", err) })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if number := negative.FindString(err.Error()); number != "" {
+			return usagef("%v; a number below zero comes after --, which ends the flags: %s … -- %s", err, c.CommandPath(), number)
+		}
+		return usagef("%v", err)
+	})
 	root.SuggestionsMinimumDistance = 2
 	root.SetUsageTemplate(examplesFirst(root.UsageTemplate()))
 	a.globalFlags(root)
@@ -116,6 +122,10 @@ func (a *app) command() *cobra.Command {
 	needArguments(root)
 	return root
 }
+
+// negative finds a number below zero at the end of what the flags' parser says
+// of it: it takes it for flags of one letter.
+var negative = regexp.MustCompile(`-[.0-9]+$`)
 
 // examplesFirst moves the examples of help before all else.
 func examplesFirst(template string) string {

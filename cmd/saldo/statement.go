@@ -163,8 +163,22 @@ func summary(o object) string {
 	each("holds", func(h object) string { return fmt.Sprintf("hold %v %v %v", h["act"], h["amount"], h["unit"]) })
 	each("opened", func(a object) string { return fmt.Sprintf("opened %v", a["id"]) })
 	each("settings", func(a object) string { return fmt.Sprintf("set %v", a["id"]) })
+	for _, name := range []string{"erased", "units"} {
+		list, _ := o[name].([]any)
+		for _, v := range list {
+			if len(parts) < 3 {
+				parts = append(parts, fmt.Sprintf("%s %v", strings.TrimSuffix(name, "s"), v))
+			}
+		}
+	}
+	if fmt.Sprint(o["seq"]) == "1" {
+		parts = append([]string{"opened the book"}, parts...)
+	}
 	if code, ok := o["code"]; ok {
 		parts = append(parts, fmt.Sprint(code))
+	}
+	if len(parts) == 0 {
+		return "kept a record" // of a dialect's: events do not show them
 	}
 	return strings.Join(parts, ", ")
 }

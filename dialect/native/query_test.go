@@ -91,3 +91,32 @@ func TestWritesKnowTheirQueries(t *testing.T) {
 		t.Errorf("the second book's cash is %v", got)
 	}
 }
+
+// TestSystemAccountsHaveUnits says what to write to who names a system account
+// without its unit; who opens none of them is not told what units there are.
+func TestSystemAccountsHaveUnits(t *testing.T) {
+	w := newWorld(t, native.Options{})
+	says := func(path, want string, header ...string) {
+		t.Helper()
+		if a := w.refused(404, "NOT_FOUND", "GET", path, "", header...); !strings.Contains(a.Error["message"].(string), want) {
+			t.Errorf("%s says %s, want %q in it", path, a.body, want)
+		}
+	}
+	says("/v1/accounts/@cash/balance", "The book main has no unit yet, and so no @cash")
+	id := w.account("10")
+	says("/v1/accounts/@cash/balance", "Each unit of the book main has its own @cash: name the unit too; there are @cash:USD")
+	says("/v1/accounts/@fees:EUR/balance", `nothing in the unit "EUR"; there are @fees:USD`)
+	says("/v1/accounts/@cash:/balance", "with the unit here: @cash:USD")
+	says("/v1/accounts/@petty:USD/balance", "with the unit here: @cash:USD")
+	for n := range 20 {
+		w.must("POST", "/v1/units", fmt.Sprintf(`{"code":"U%d","scale":0,"kind":"credit"}`, n))
+		w.must("POST", "/v1/accounts", fmt.Sprintf(`{"unit":"U%d"}`, n))
+	}
+	says("/v1/accounts/@revenue/balance", "@revenue:U6, …")
+	key := w.must("POST", "/v1/credentials", fmt.Sprintf(`{"account":%q,"scopes":["read"]}`, id)).Data["secret"].(string)
+	for _, path := range []string{"/v1/accounts/@cash/balance", "/v1/accounts/@cash:EUR/balance", "/v1/accounts/@cash:USD/balance"} {
+		if a := w.refused(404, "NOT_FOUND", "GET", path, "", "Authorization", "Bearer "+key); strings.Contains(a.Error["message"].(string), "unit") {
+			t.Errorf("%s tells who opens none of them %s", path, a.body)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"fmt"
 	"strings"
 
 	"saldo/ledger"
@@ -76,7 +77,7 @@ func (r ref) in(book ledger.BookID, unit uint32) ledger.AccountID {
 func (q *request) pathAccount() (*ledger.Account, error) {
 	r, ok := parseRef(q.params[0])
 	if !ok {
-		return nil, refuse(CodeNotFound, "%.64q is not an account's id: it %s", q.params[0], badAccount)
+		return nil, refuse(CodeNotFound, "%.64q is not an account's id: it %s, with the unit here: @cash:USD", q.params[0], badAccount)
 	}
 	if r.role == 0 {
 		return q.opened(r.id)
@@ -98,10 +99,34 @@ func (q *request) system(r ref, book string) (*ledger.Account, error) {
 		return nil, err
 	}
 	unit, ok := h.UnitIndex(r.unit)
+	if !ok && !q.cred.Root.IsZero() { // it opens none of them, and is not told of units
+		return nil, refuse(CodeNotFound, "")
+	}
 	if !ok {
-		return nil, refuse(CodeNotFound, "The book %s has nothing in the unit %.16q", b.Name, r.unit)
+		return nil, unitless(r, b.Name, h.Units)
 	}
 	return q.opened(ledger.SystemID(b.Number, unit, r.role))
+}
+
+// unitless refuses a system account that a book does not have, or of which the
+// unit was not said: each unit has one.
+func unitless(r ref, book string, units []money.Unit) error {
+	const most = 8
+	if len(units) == 0 {
+		return refuse(CodeNotFound, "The book %s has no unit yet, and so no %s", book, r.role)
+	}
+	var names []string
+	for _, u := range units[:min(most, len(units))] {
+		names = append(names, r.role.String()+":"+u.Code)
+	}
+	if len(units) > most {
+		names = append(names, "…")
+	}
+	text := fmt.Sprintf("The book %s has nothing in the unit %.16q", book, r.unit)
+	if r.unit == "" {
+		text = fmt.Sprintf("Each unit of the book %s has its own %s: name the unit too", book, r.role)
+	}
+	return refuse(CodeNotFound, "%s; there are %s", text, strings.Join(names, ", "))
 }
 
 // book returns the tenant's book with a name; "" is the one that every tenant has.
