@@ -3,11 +3,14 @@ package mturklegacy
 import (
 	"encoding/xml"
 	"errors"
+	"math/big"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"saldo/dialect/mturk"
 )
 
 // FuzzQuery reads parameters. What is read, net/url reads in the same way; what
@@ -60,6 +63,9 @@ func allUTF8(q url.Values) bool {
 func FuzzSOAP(f *testing.F) {
 	_, body, _ := strings.Cut(soapRequest(exampleKey, exampleSecret, exampleTime, "<Request/><Request><a>b</a></Request>"), "\n\n")
 	f.Add([]byte(body))
+	_, body, _ = strings.Cut(askSOAP("CreateHIT", "<Title>t</Title><Description>d</Description><AssignmentDurationInSeconds>60</AssignmentDurationInSeconds>"+
+		"<Reward><Amount>1</Amount><CurrencyCode>USD</CurrencyCode></Reward>"), "\n\n")
+	f.Add([]byte(body))
 	f.Add([]byte(`<!DOCTYPE a><Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"/>`))
 	f.Add([]byte(`<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Header><x e:mustUnderstand="1"/></e:Header><e:Body/></e:Envelope>`))
 	f.Fuzz(func(t *testing.T, message []byte) {
@@ -70,6 +76,15 @@ func FuzzSOAP(f *testing.F) {
 				t.Fatalf("%q: %v", message, err)
 			}
 			return
+		}
+		if len(c.requests) != c.results {
+			t.Fatalf("%q has %d requests, and %d are kept", message, c.results, len(c.requests))
+		}
+		for _, n := range c.requests {
+			c.in, c.currency = newInput(n), "USD"
+			if kind := c.hitType(); c.in.err() == nil && (kind.Title == "" || kind.Reward < 0) {
+				t.Fatalf("%q is read as %+v", message, kind)
+			}
 		}
 		var e struct {
 			Body struct {
@@ -136,6 +151,72 @@ func FuzzText(f *testing.F) {
 		}
 		if len([]rune(back)) != len([]rune(text)) {
 			t.Fatalf("%q came back as %q", text, back)
+		}
+	})
+}
+
+// FuzzParameters reads parameters as a tree, and out of it what operations read.
+// Whatever they are, what is read is what was sent, or it is refused.
+func FuzzParameters(f *testing.F) {
+	f.Add("Title=a&Reward.1.Amount=0.32&Reward.1.CurrencyCode=USD&ResponseGroup.0=Minimal&ResponseGroup.1=HITDetail")
+	f.Add("Reward.Amount=.5&Reward.CurrencyCode=USD&QualificationRequirement.2.LocaleValue.1.Country=US&QualificationRequirement.1.IntegerValue=5")
+	f.Add("Title.1.1=a&Title=b&Title=c&.=.&..1=2&1=3&Reward.99999999999=1&ResponseGroup=HITDetail,HITQuestion")
+	f.Fuzz(func(t *testing.T, text string) {
+		parameters, err := appendParameters(nil, text)
+		if err != nil {
+			return
+		}
+		root := treeOf(parameters)
+		nodes := 0
+		var count func(*node, int)
+		count = func(n *node, depth int) {
+			if nodes++; depth > maxParts {
+				t.Fatalf("%q is %d deep", text, depth)
+			}
+			for _, c := range n.children {
+				count(c, depth+1)
+			}
+		}
+		if count(root, 0); nodes > 1+len(parameters)*maxParts {
+			t.Fatalf("%q has %d nodes", text, nodes)
+		}
+		in := newInput(root)
+		if title := in.text("Title"); title != "" && !strings.Contains(text, "Title") {
+			t.Fatalf("%q has the title %q", text, title)
+		}
+		c := &call{in: newInput(root), currency: "USD"}
+		kind := c.hitType()
+		c.in.groups(0)
+		c.in.paging("A", "B")
+		var r *refusal
+		if err := c.in.err(); err != nil && (!errors.As(err, &r) || r.place != inResult) {
+			t.Fatalf("%q: %v", text, err)
+		} else if err == nil && (kind.Reward < 0 || kind.Title == "" || kind.AssignmentDuration < leastTime) {
+			t.Fatalf("%q is read as %+v", text, kind)
+		}
+	})
+}
+
+// FuzzCents reads amounts. What is read is the same number as math/big reads.
+func FuzzCents(f *testing.F) {
+	for _, seed := range []string{"5", "0.05", ".5", "+5.00", "5.", "5.000", "0.055", "-1", "-0", "1e2", "..", ".", "+", "", "1_0", "0x1", "00.10", "9999999999999.99", "99999999999999999999"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		cents, ok := parseCents(text)
+		plain := strings.Trim(strings.TrimPrefix(text, "+"), "0123456789.") == ""
+		if !ok && !plain {
+			return // perhaps a number of a billion digits, to math/big
+		}
+		want, isNumber := new(big.Rat).SetString(text)
+		if ok {
+			if !isNumber || want.Mul(want, big.NewRat(100, 1)).Cmp(new(big.Rat).SetInt64(int64(cents))) != 0 {
+				t.Fatalf("%q is read as %d cents", text, cents)
+			}
+			return
+		}
+		if isNumber && want.Cmp(big.NewRat(int64(mturk.MostCents), 100)) <= 0 && want.Mul(want, big.NewRat(100, 1)).IsInt() {
+			t.Fatalf("%q is refused", text)
 		}
 	})
 }

@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"saldo/auth"
 	"saldo/dialect/dialecttest"
 	"saldo/dialect/mturk"
+	"saldo/ledger"
 )
 
 const question = `<ExternalQuestion xmlns="http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/2006-07-14/ExternalQuestion.xsd"><ExternalURL>https://example.com/q</ExternalURL><FrameHeight>400</FrameHeight></ExternalQuestion>`
@@ -30,10 +32,34 @@ func openCounter(t *testing.T, amount string) *counter {
 	return &counter{w, t, desk, handler(w, Options{Desk: desk})}
 }
 
+// openNow is openCounter with the real time, and what asks then.
+func openNow(t *testing.T, amount string) (c *counter, ask func(operation string, pairs ...string) string) {
+	w := dialecttest.Open(t)
+	importExample(w, w.Account("USD", amount), auth.Read|auth.Charge)
+	desk := mturk.NewDesk(w.Ledger, mturk.DeskOptions{})
+	return &counter{w, t, desk, New(w.Ledger, w.Auth, Options{Desk: desk})}, func(operation string, pairs ...string) string {
+		return askAt(time.Now().UTC().Format(time.RFC3339), operation, pairs...)
+	}
+}
+
+// account is the requester's.
+func (c *counter) account() ledger.AccountID {
+	c.t.Helper()
+	key, err := c.Auth.ByID(c.t.Context(), exampleKey)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return key.Root
+}
+
 // ask returns a request by query: pairs of names and values.
 func ask(operation string, pairs ...string) string {
+	return askAt(exampleTime, operation, pairs...)
+}
+
+func askAt(at, operation string, pairs ...string) string {
 	q := "GET /?Service=AWSMechanicalTurkRequester&AWSAccessKeyId=" + exampleKey + "&Version=2014-08-15&Operation=" + operation + "&Signature=" +
-		url.QueryEscape(signature(exampleSecret, operation, exampleTime)) + "&Timestamp=" + url.QueryEscape(exampleTime)
+		url.QueryEscape(signature(exampleSecret, operation, at)) + "&Timestamp=" + url.QueryEscape(at)
 	for i := 0; i < len(pairs); i += 2 {
 		q += "&" + pairs[i] + "=" + url.QueryEscape(pairs[i+1])
 	}

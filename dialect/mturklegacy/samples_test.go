@@ -42,12 +42,17 @@ func example(t *testing.T, unit, amount string, scopes auth.Scope) (*dialecttest
 		t.Fatal(err)
 	}
 	w := dialecttest.OpenAt(t, at)
-	account := w.Account(unit, amount)
-	spec := auth.Spec{Dialect: auth.MTurk, Dialects: []string{auth.MTurkLegacy}, Tenant: w.Tenant.Number, Root: account, Scopes: scopes}
-	if _, err := w.Auth.Import(t.Context(), 0, "", spec, exampleKey, exampleSecret); err != nil {
-		t.Fatal(err)
-	}
+	importExample(w, w.Account(unit, amount), scopes)
 	return w, handler(w, Options{})
+}
+
+// importExample gives an account the key pair of the vectors, for both APIs.
+func importExample(w *dialecttest.World, account ledger.AccountID, scopes auth.Scope) {
+	w.T.Helper()
+	spec := auth.Spec{Dialect: auth.MTurk, Dialects: []string{auth.MTurkLegacy}, Tenant: w.Tenant.Number, Root: account, Scopes: scopes}
+	if _, err := w.Auth.Import(w.T.Context(), 0, "", spec, exampleKey, exampleSecret); err != nil {
+		w.T.Fatal(err)
+	}
 }
 
 func handler(w *dialecttest.World, o Options) http.Handler {
