@@ -58,6 +58,7 @@ var routings = []struct{ name, dialect, request string }{
 	{"onca-xml", "mturk-legacy", "GET /onca/xml?Operation=GetAccountBalance HTTP/1.1\n"},
 	{"onca-soap", "mturk-legacy", "POST /onca/soap HTTP/1.1\nContent-Type: text/xml\n\n" + soapBody},
 	{"soap", "mturk-legacy", "POST /?Service=AWSMechanicalTurkRequester HTTP/1.1\nContent-Type: text/xml; charset=\"utf-8\"\n\n" + soapBody},
+	{"wsdl", "mturk-legacy", "GET /?WSDL&Version=2017-01-17 HTTP/1.1\n"},
 	{"requester", "mturk", "POST / HTTP/1.1\nAccept: application/json\n" + jsonType + "\n"},
 }
 
