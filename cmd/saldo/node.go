@@ -206,7 +206,7 @@ func (n *node) route(registry *prometheus.Registry, keys auth.MasterKeys) {
 	}
 	o := native.Options{Logger: n.log, Metrics: counts, Rate: rate, Keys: keys,
 		ClientAddr: clientAddr(n.config.TrustedProxies), Ready: n.ready, SecureCookies: n.config.PlaintextBehindProxy, Done: n.ending,
-		Endpoints: append(n.desk.Endpoints(), n.watchEndpoints()...), Schemas: bothSchemas(mturk.Schemas(), watchSchemas)}
+		Endpoints: append(workAPI{n.desk}.endpoints(), n.watchEndpoints()...), Schemas: bothSchemas(workSchemas, watchSchemas)}
 	var public http.Handler
 	if n.config.AdminListen != "" {
 		customers := o

@@ -13,7 +13,6 @@ import (
 	"saldo/auth"
 	"saldo/dialect"
 	"saldo/dialect/dialecttest"
-	"saldo/dialect/native"
 	"saldo/ledger"
 )
 
@@ -178,63 +177,4 @@ func TestPublishedHIT(t *testing.T) {
 	if bal, err := c.desk.Balance(t.Context(), c.account); err != nil || bal.Held != Cents(18).steps(1, 6) {
 		t.Errorf("on hold is %v, %v", bal.Held, err)
 	}
-}
-
-// The worker's side, as the native API has it.
-func TestWorkerCalls(t *testing.T) {
-	w := dialecttest.Open(t)
-	desk := NewDesk(w.Ledger, DeskOptions{})
-	api := *w.Native
-	api.URL = w.Serve(native.New(w.Ledger, w.Auth, native.Options{Rate: native.Rate{Requests: -1}, Endpoints: desk.Endpoints(), Schemas: Schemas()}))
-	r, err := desk.Requester(t.Context(), w.Account("USD", "1"), Call{})
-	must(t, err)
-	h, err := r.CreateHIT(t.Context(), NewHIT{Type: aType(10), MaxAssignments: 1, Lifetime: time.Hour, Content: Content{Question: question}})
-	must(t, err)
-	do := func(method, path string, in any, want string) map[string]any {
-		t.Helper()
-		var out map[string]any
-		err := api.Do(t.Context(), method, path, in, &out)
-		got := ""
-		if e, ok := err.(*native.Error); ok {
-			got = e.Code
-		} else if err != nil {
-			got = err.Error()
-		}
-		if got != want {
-			t.Errorf("%s %s %v came to %v, want %q", method, path, in, err, want)
-		}
-		return out
-	}
-	worker := map[string]string{"worker_id": "A1EXAMPLE"}
-	hits := "/v1/mturk/hits/" + h.ID + "/assignments"
-	do("GET", "/v1/mturk/workers/A1EXAMPLE", nil, "NOT_FOUND")
-	do("POST", hits, nil, "VALIDATION_ERROR")
-	do("POST", hits, map[string]string{"worker_id": "1"}, "VALIDATION_ERROR")
-	do("POST", hits, map[string]string{"worker_id": "A1", "answer": "x"}, "VALIDATION_ERROR")
-	do("POST", hits, map[string]string{"worker": "A1"}, "VALIDATION_ERROR")
-	do("POST", "/v1/mturk/hits/3X/assignments", worker, "NOT_FOUND")
-	back := do("POST", hits, worker, "")
-	do("POST", hits, worker, "PRECONDITION_FAILED") // there was one
-	do("POST", fmt.Sprintf("/v1/mturk/assignments/%v/return", back["id"]), map[string]string{"worker_id": "A2"}, "NOT_FOUND")
-	if got := do("POST", fmt.Sprintf("/v1/mturk/assignments/%v/return", back["id"]), worker, ""); got["status"] != "Returned" {
-		t.Errorf("what was given back is %v", got)
-	}
-	a := do("POST", hits, worker, "")
-	work := fmt.Sprintf("/v1/mturk/assignments/%v/", a["id"])
-	if got := do("POST", work+"submit", map[string]string{"answer": "<QuestionFormAnswers/>"}, ""); got["status"] != "Submitted" || got["account"] != a["account"] {
-		t.Errorf("what was submitted is %v", got)
-	}
-	do("POST", work+"submit", worker, "PRECONDITION_FAILED")
-	must(t, r.Approve(t.Context(), a["id"].(string), "", false))
-	if got := do("GET", "/v1/mturk/workers/A1EXAMPLE", nil, "")["accounts"].([]any); len(got) != 1 || got[0].(map[string]any)["available"] != "0.100000" || got[0].(map[string]any)["id"] != a["account"] {
-		t.Errorf("the worker has %v", got)
-	}
-	if b, err := api.Balance(t.Context(), a["account"].(string)); err != nil || b.Available != "0.100000" {
-		t.Errorf("the worker's account has %+v, %v", b, err)
-	}
-	// Who opens one account is not everybody.
-	issued, err := w.Auth.Issue(t.Context(), 0, "", auth.Spec{Dialect: auth.Native, Tenant: w.Tenant.Number, Root: r.Account, Scopes: auth.Read | auth.Charge})
-	must(t, err)
-	api.Token = issued.Secret
-	do("GET", "/v1/mturk/workers/A1EXAMPLE", nil, "FORBIDDEN")
 }

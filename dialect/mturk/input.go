@@ -3,13 +3,14 @@ package mturk
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"saldo/ledger"
+	"saldo/money"
 )
 
 // An input is the members of a request. What it is asked for and is not as the
@@ -219,21 +220,25 @@ func (in *input) needTime(name string) ledger.Time {
 	if raw == nil {
 		return 0
 	}
-	// A time is no money: in this range a float64 holds microseconds.
-	f, err := strconv.ParseFloat(string(raw), 64)
-	if raw[0] == '"' || err != nil && !math.IsInf(f, 0) {
+	t, err := money.ParseNumber(raw, timeScale)
+	far := errors.Is(err, money.ErrRange)
+	if err != nil && !far {
 		*in.malformed = true
 		return 0
 	}
-	micros := math.Floor(f*1e6 + 0.5)
+	micros, _ := t.Rescale(timeScale, 6)
 	switch {
-	case micros >= float64(ledger.MaxTime):
+	case far && raw[0] != '-', !far && money.New(int64(ledger.MaxTime)).Less(micros):
 		return ledger.MaxTime
-	case micros <= 0:
+	case far || micros.Sign() < 0:
 		return 0
 	}
-	return ledger.Time(micros)
+	n, _ := micros.Int64()
+	return ledger.Time(n)
 }
+
+// timeScale is how many decimals of a second are read.
+const timeScale = 18
 
 // one reads a string that is one of a list, "" if it is not there.
 func (in *input) one(name string, of ...string) string { return in.oneOf(name, in.get(name), of) }

@@ -22,6 +22,23 @@ type Refused struct {
 
 func (r *Refused) Error() string { return r.Text }
 
+// LedgerCode says what a caller can do about it, in the ledger's words.
+func (r *Refused) LedgerCode() ledger.Code {
+	switch r.Code {
+	case codeHITDoesNotExist, codeHITTypeDoesNotExist, codeAssignmentMissing:
+		return ledger.NotFound
+	case codeAssignmentExists, codeHITAlreadyExists:
+		return ledger.Exists
+	case codeInvalidHITState, codeAssignmentState:
+		return ledger.Changed
+	case codePermissionDenied:
+		return ledger.Frozen
+	case codeInsufficientFunds:
+		return ledger.Insufficient
+	}
+	return ledger.Invalid
+}
+
 // The codes of the family that the legacy SDKs of the service map to exceptions,
 // and that programs of 2017 branch on.
 const (

@@ -236,3 +236,35 @@ func (d *Desk) ofTenant(ctx context.Context, tenant ledger.TenantID, hitID strin
 	}
 	return r, err
 }
+
+// An Earning is what a worker has earned in a book, and not been paid out.
+type Earning struct {
+	Book string
+	ledger.Balance
+}
+
+// Earned returns what a worker has earned in the books of a tenant.
+func (d *Desk) Earned(ctx context.Context, tenant ledger.TenantID, worker string) (earned []Earning, err error) {
+	if _, err := d.settle(ctx); err != nil {
+		return nil, err
+	}
+	books, err := d.l.Books(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range books {
+		id, err := d.Worker(ctx, b.Number, worker)
+		if err != nil {
+			return nil, err
+		}
+		if id.IsZero() {
+			continue
+		}
+		balance, err := d.l.Balance(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		earned = append(earned, Earning{b.Name, balance})
+	}
+	return earned, nil
+}
