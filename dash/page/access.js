@@ -21,7 +21,7 @@ export function Children({ account: a, moved }) {
     ${may('admin') && a.mode !== 'drawing' && html`<div class="filters"><button type="button" class="right" onClick=${() => open(true)}>New sub-account</button></div>`}
     <${Problem} error=${error} retry=${reload} />
     ${!data && !error && html`<${Loading} />`}
-    ${data && (data.items.length ? html`<${Table} label="Sub-accounts" head=${childHead}><tbody>${data.items.map((c) => html`<tr key=${c.id}>
+    ${data && (data.items.length ? html`<${Table} label="List of sub-accounts" head=${childHead}><tbody>${data.items.map((c) => html`<tr key=${c.id}>
       <th scope="row"><${Link} to=${'/accounts/' + c.id}>${c.name || html`<code>${c.id}</code>`}<//></th><td><${Badge}>${c.effective_status}<//></td>
       <td>${c.mode === 'drawing' ? 'draws on its parent' : 'its own'}</td><td class="number"><${Amount} value=${c.balance.posted} /></td>
       <td class="number"><${Amount} value=${c.balance.spendable} strong /></td><td><abbr class="unit">${c.unit}</abbr></td></tr>`)}</tbody><//>
@@ -45,7 +45,7 @@ function Credentials({ account: a }) {
   return html`<section aria-labelledby="credentials"><header class="title"><h2 id="credentials">Credentials</h2><div class="tools"><button type="button" onClick=${() => open({ kind: 'new' })}>New credential</button></div></header>
     <${Problem} error=${error} retry=${reload} />
     ${!data && !error && html`<${Loading} />`}
-    ${data && (data.items.length ? html`<${Table} label="Credentials" head=${keyHead}><tbody>${data.items.map((c) => html`<tr key=${c.id} class=${over(c) ? 'dim' : ''}>
+    ${data && (data.items.length ? html`<${Table} label="List of credentials" head=${keyHead}><tbody>${data.items.map((c) => html`<tr key=${c.id} class=${over(c) ? 'dim' : ''}>
       <th scope="row">${c.name && html`${c.name}<br />`}<${Copy} text=${c.id} label="Copy the id"><code class="long">${c.id}</code><//></th>
       <td>${c.dialects.map((d) => dialects[d] || d).join(', ')}</td><td>${c.scopes.join(', ')}</td>
       <td class="wide-only">${c.last_used_at ? html`<${Time} at=${c.last_used_at} />` : 'never'}</td><td class="wide-only"><${Time} at=${c.created_at} /></td>
@@ -87,7 +87,7 @@ function Aliases({ account: a }) {
       ${may('admin') && html`<div class="tools"><button type="button" onClick=${() => open({ kind: 'new' })}>New name</button></div>`}</header>
     <p class="dim">What other systems call this account: it is found, and asked for, by these too.</p>
     <${Problem} error=${error} retry=${reload} />
-    ${data && (data.items.length ? html`<${Table} label="Other names" head=${['Where', 'Name', { unseen: 'What can be done' }]}><tbody>${data.items.map((x) => html`<tr key=${x.id}>
+    ${data && (data.items.length ? html`<${Table} label="List of other names" head=${['Where', 'Name', { unseen: 'What can be done' }]}><tbody>${data.items.map((x) => html`<tr key=${x.id}>
       <th scope="row">${dialects[x.dialect] || x.dialect}</th><td><${Copy} text=${x.external} label="Copy"><code class="long">${x.external}</code><//></td>
       <td class="buttons">${may('admin') && html`<button type="button" onClick=${() => open({ kind: 'remove', alias: x })}>Remove</button>`}</td></tr>`)}</tbody><//>` : html`<${Nothing}>It has none.<//>`)}
     ${form?.kind === 'new' && html`<${NewAlias} account=${a} close=${() => open(null)} done=${reload} />`}

@@ -67,7 +67,7 @@ function Head({ account: a }) {
 }
 
 function Figures({ balance: b }) {
-  const figure = (title, value, note, strong) => html`<div class=${strong ? 'strong' : ''}><dt>${title}</dt><dd><${Amount} value=${value} unit=${strong ? b.unit : ''} /></dd>${note && html`<small>${note}</small>`}</div>`;
+  const figure = (title, value, note, strong) => html`<div class=${strong ? 'strong' : ''}><dt>${title}</dt><dd><${Amount} value=${value} unit=${strong ? b.unit : ''} /></dd>${note && html`<dd class="note">${note}</dd>`}</div>`;
   return html`<dl class="figures" aria-label="Balance">
     ${figure('Spendable', b.spendable, b.drawn_from ? html`drawn from <${Who} id=${b.drawn_from} />` : 'available + limit', true)}
     ${figure('Posted', b.posted, 'paid in − paid out')}

@@ -1,7 +1,7 @@
 // Ask as: what a program writes to ask for this account's balance, in each
 // dialect, with its own ids. Secrets are left to who has them.
 import { html, useState } from './html.js';
-import { useData, may } from './state.js';
+import { useData, may, session } from './state.js';
 import { get, path } from './api.js';
 import { Copy, Loading } from './parts.js';
 import { dialects } from './access.js';
@@ -14,7 +14,7 @@ export function AskAs({ account: a }) {
     const [keys, aliases, tenant] = await Promise.all([
       may('admin') ? get('/v1/credentials', { account: a.id, limit: 200 }, signal).catch(none) : none(),
       get(path`/v1/accounts/${a.id}/aliases`, {}, signal).catch(none),
-      get('/v1/overview', {}, signal).catch(() => null),
+      session.get().account ? null : get('/v1/overview', {}, signal).catch(() => null),
     ]);
     return { keys: keys.items.filter((k) => !k.revoked), aliases: aliases.items, tenant };
   }, [a.id]);

@@ -21,7 +21,7 @@ export function Holds({ account: a, moved, open }) {
     <${Problem} error=${error} retry=${reload} />
     ${loading && !shown && html`<${Loading} />`}
     ${shown && !error && (shown.items.length === 0 && !shown.next ? html`<${Nothing}>${state === 'open' ? 'No holds are open.' : 'No hold is so.'}<//>`
-      : html`<${Table} label="Holds" head=${head}><tbody>${shown.items.map((h) => html`<${Hold} key=${h.id} hold=${h} open=${open} late=${slowly} />`)}</tbody><//>
+      : html`<${Table} label="List of holds" head=${head}><tbody>${shown.items.map((h) => html`<${Hold} key=${h.id} hold=${h} open=${open} late=${slowly} />`)}</tbody><//>
         <${Pager} next=${shown.next && query({ cursor: shown.next })} first=${cursor && query({ cursor: '' })} label="Pages of holds" />`)}
   </section>`;
 }

@@ -1,6 +1,6 @@
 // The journal: every command that was decided, in order, as it happens.
 import { html, useEffect, useRef, useState } from './html.js';
-import { useData } from './state.js';
+import { useData, session } from './state.js';
 import { get, path } from './api.js';
 import { Amount, Badge, Copy, Loading, Problem, Time, Who } from './parts.js';
 import { go, query, usePlace, useTitle } from './router.js';
@@ -30,6 +30,7 @@ export function useEntries(book, first = 50, paused = false) {
   useEffect(() => { if (!paused && !frame.current) take(); }, [paused]);
   useEffect(() => () => clearTimeout(frame.current), []);
   const { error, loading, reload } = useData(async (signal) => {
+    if (session.get().account) return []; // where the book ends is not for who opens a part of it: what comes is
     const head = await get(path`/v1/books/${book}`, {}, signal);
     const { items } = await get('/v1/events', { book, after: Math.max(0, head.seq - first), limit: first }, signal);
     set((was) => merge(items, was.filter((e) => e.book === book)));
@@ -55,7 +56,8 @@ export default function Journal() {
   const book = q.get('book') || 'main';
   const [paused, pause] = useState(false);
   const [word, filter] = useState('');
-  const { data: books } = useData((signal) => get('/v1/books', {}, signal), []);
+  const scoped = Boolean(session.get().account);
+  const { data: books } = useData((signal) => (scoped ? null : get('/v1/books', {}, signal)), []);
   const { entries, error, loading } = useEntries(book, 50, paused);
   const shown = word ? entries.filter((e) => JSON.stringify(e).includes(word)) : entries;
   return html`<header class="title"><h1 tabindex="-1">Journal</h1>
@@ -67,7 +69,7 @@ export default function Journal() {
     </div></header>
     <p class="dim">Every command that was decided, refused ones too, in the order that they count. The newest ${most} are here.</p>
     <${Problem} error=${error} />
-    ${!entries.length && (loading ? html`<${Loading} />` : !error && html`<p class="nothing">This book has no entries yet.</p>`)}
+    ${!entries.length && (loading ? html`<${Loading} />` : !error && html`<p class="nothing">${scoped ? 'What happens from now on is shown here.' : 'This book has no entries yet.'}</p>`)}
     ${entries.length > 0 && shown.length === 0 && html`<p class="nothing">None of the ${entries.length} entries here has that.</p>`}
     <ol class="entries full">${shown.map((e, n) => html`${n > 0 && !word && shown[n - 1].seq !== e.seq + 1 && html`<li class="gap" key=${'gap' + e.seq}>entries ${e.seq + 1} to ${shown[n - 1].seq - 1} went by too fast to be shown</li>`}
       <${Entry} key=${e.id} entry=${e} />`)}</ol>`;

@@ -18,7 +18,7 @@ export function Amount({ value, unit, signed, quiet, strong }) {
   if (fraction && kept.length < 2) kept = fraction.slice(0, 2);
   const zeros = fraction ? fraction.slice(kept.length) : '';
   const s = sign(value);
-  const classes = ['amount', s < 0 && 'negative', signed && s > 0 && 'positive', (quiet || s === 0) && 'quiet', strong && 'strong'];
+  const classes = ['amount', s < 0 && !signed && 'negative', signed && s > 0 && 'positive', (quiet || s === 0) && 'quiet', strong && 'strong'];
   return html`<span class=${classes.filter(Boolean).join(' ')}>${negative ? '-' : signed && s > 0 ? html`<i class="plus"></i>` : ''}${
     groups.length === 1 ? groups[0] : groups.map((g) => html`<i>${g}</i>`)}${kept ? '.' + kept : zeros ? '.' : ''}${
     zeros && html`<i class="zeros">${zeros}</i>`}${unit && html` <abbr class="unit">${unit}</abbr>`}</span>`;
@@ -135,8 +135,8 @@ export function Copy({ text, label, children }) {
     set(true);
     setTimeout(set, 1500, false);
   };
-  return html`<button type="button" class="copy" onClick=${copy} title=${label} aria-label=${label}>
-    ${children}<svg class="mark" viewBox="0 0 16 16" aria-hidden="true">${done ? html`<path d="M3 8.5l3.2 3.2L13 4.8" />` : html`<path d="M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z" />`}</svg><span class="unseen" role="status">${done ? 'Copied' : ''}</span>
+  return html`<button type="button" class="copy" onClick=${copy} title=${label}>
+    ${children}<span class="unseen"> ${label}</span><svg class="mark" viewBox="0 0 16 16" aria-hidden="true">${done ? html`<path d="M3 8.5l3.2 3.2L13 4.8" />` : html`<path d="M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z" />`}</svg><span class="unseen" role="status">${done ? 'Copied' : ''}</span>
   </button>`;
 }
 

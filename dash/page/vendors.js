@@ -65,8 +65,8 @@ function Source({ name }) {
   return html`<p class="crumbs"><${Link} to="/vendors">Vendors<//> ›</p><h1 tabindex="-1">${s.name} <${Badge}>${s.state}<//></h1>
     <${Problem} error=${error} retry=${reload} />
     ${s.why && html`<p class="problem">${s.why}</p>`}
-    <dl class="figures"><div class="strong"><dt>Balance</dt><dd><${Amount} value=${s.balance} unit=${s.unit} /></dd><small><${Age} source=${s} /></small></div>
-      <div><dt>Time left</dt><dd><${Left} time=${s.time_left} state=${s.state} /></dd>${!s.time_left.known && html`<small>${s.time_left.why}</small>`}</div>
+    <dl class="figures"><div class="strong"><dt>Balance</dt><dd><${Amount} value=${s.balance} unit=${s.unit} /></dd><dd class="note"><${Age} source=${s} /></dd></div>
+      <div><dt>Time left</dt><dd><${Left} time=${s.time_left} state=${s.state} /></dd>${!s.time_left.known && html`<dd class="note">${s.time_left.why}</dd>`}</div>
       ${s.on_hold !== undefined && html`<div><dt>On hold</dt><dd><${Amount} value=${s.on_hold} /></dd></div>`}
       ${s.change_1d !== undefined && html`<div><dt>In a day</dt><dd><${Amount} value=${s.change_1d} signed /></dd></div>`}
       ${s.drift !== undefined && html`<div><dt>Drift from our own account</dt><dd><${Amount} value=${s.drift} signed /></dd></div>`}</dl>

@@ -28,7 +28,7 @@ export default function Webhooks() {
       <button type="button" aria-pressed=${String(s === state)} onClick=${() => go(query({ state: s === 'open' ? '' : s }), { replace: true, keep: true })}>${t}</button>`)}</div></div></header>
       <p class="dim">${state === 'dead' ? 'The endpoint did not take these for three days, or said that it never will.' : 'What waits for its turn, or for the next try.'}</p>
       <${Problem} error=${failed} retry=${again} />
-      ${shown && (shown.items.length === 0 ? html`<${Nothing}>None.<//>` : html`<${Table} label="Deliveries" head=${['Made', 'Endpoint', 'What', 'Tries', 'Last answer', 'Next try', { unseen: 'What can be done' }]}><tbody>${shown.items.map((d) => html`<tr key=${d.id}>
+      ${shown && (shown.items.length === 0 ? html`<${Nothing}>None.<//>` : html`<${Table} label="List of deliveries" head=${['Made', 'Endpoint', 'What', 'Tries', 'Last answer', 'Next try', { unseen: 'What can be done' }]}><tbody>${shown.items.map((d) => html`<tr key=${d.id}>
         <td><${Time} at=${d.created_at} /></td><th scope="row">${d.endpoint}</th><td class="what">${d.body?.type && html`<code>${d.body.type}</code> `}${d.body?.data?.text || ''}<br /><small><${Copy} text=${d.alert} label="Copy the id of the message"><code class="long">${d.alert}</code><//></small></td>
         <td class="number">${d.tries || 0}</td><td class="what">${d.error || ''}</td><td>${d.next_at && d.state === 'open' ? html`<${Time} at=${d.next_at} /><br /><small class="dim">${distance(d.next_at)}</small>` : '—'}</td>
         <td class="buttons">${may('admin') && html`<button type="button" onClick=${() => open({ kind: 'replay', of: d })}>Replay</button>`}</td></tr>`)}</tbody><//>`)}</section>
