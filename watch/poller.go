@@ -299,6 +299,12 @@ func (w *Watch) note(ctx context.Context, p *polled, reading *dialect.Reading, f
 	}
 	state.Node, state.Next, state.Until = w.o.Node, ledger.TimeOf(next), ledger.TimeOf(next.Add(pollTime+claimSlack))
 	writes = append(writes, state.write(p.Key()))
+	w.mu.Lock()
+	gone := p.gone
+	w.mu.Unlock()
+	if gone {
+		return next, nil // whoever took it away took its state along
+	}
 	r, err := w.o.Ledger.Post(ctx, &ledger.Command{Records: writes})
 	if err != nil {
 		return next, err
