@@ -68,7 +68,7 @@ func TestDayOfPolling(t *testing.T) {
 			key, err := a.Issue(t.Context(), 0, "", auth.Spec{Dialect: auth.Twilio, Tenant: 1, Root: account, Scopes: auth.Read})
 			must(t, err)
 			accounts = append(accounts, account)
-			all = append(all, source(t, Spec{Name: fmt.Sprint("s", n), Kind: "twilio", Interval: "15m", Low: "50", Runway: "1h"},
+			all = append(all, source(t, Spec{Name: fmt.Sprint("s", n), Kind: "twilio", Interval: "15m", Low: "60", Runway: "1h"},
 				&twilio.Client{URL: "http://vendor", AccountSID: key.Credential.ID, Secret: key.Secret, HTTP: client}))
 		}
 		began, used := time.Now(), cpu(t)
