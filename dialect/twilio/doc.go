@@ -1,5 +1,6 @@
 // Package twilio answers how much is left as Twilio's REST API 2010-04-01 does,
 // so that the vendor's own SDKs can ask, and asks it where that is the vendor.
+// Accounts, API keys, usage records and usage triggers are answered too.
 //
 // What always holds: an answer is JSON, XML or CSV, as the extension of the path
 // says, whatever the request accepts; a balance is a string; errors have code,
@@ -36,17 +37,29 @@
 //
 // Errors are the table in wire.go. Those that the vendor's core makes have spaces
 // after colons and commas, those of its edge have none; two recordings of a wrong
-// token, of 171 bytes in JSON and 293 in XML, are matched byte for byte. There is
-// no limit of requests but that on failed ones, and what is not to be seen in
-// recordings is not sent: no X-RateLimit.
+// token, of 171 bytes in JSON and 293 in XML, are matched byte for byte. What
+// is not to be seen in recordings is not sent: no X-RateLimit.
 //
 // OPTIONS is answered for any path, without a credential: 200, no body (ours).
+//
+// Lists have a page of 50 records unless PageSize says 1 to 1,000, in an envelope
+// with exactly one key of its own, which SDKs take for the records. Dates of
+// resources are of RFC 2822, days of usage are GMT. Numbers of usage and prices
+// are strings. A sub-account draws on the main account; suspending that suspends
+// it (21476, 21479, 21480 are the refusals). A usage trigger is evaluated about
+// once a minute by the vendor and fires at most once a period; its callback is
+// signed with HMAC-SHA1 under the auth token and has an IdempotencyToken.
+//
+// Ours: the parameter Cap and the field cap of sub-accounts; the category balance
+// of triggers; which scopes a call needs; that an API key has no more than the
+// vendor's standard keys; that a token is shown only to who may do as much.
 //
 // # The files
 //
 // wire.go has forms, faults and decimals, which both halves use; server.go the
 // routes and how every answer is made; account.go finds the account in the path
-// and who may ask about it; balance.go is the endpoint; flights.go counts what is
-// being answered; client.go is the other half. Accounts, usage records, usage
-// triggers and keys are further routes.
+// and who may ask about it; balance.go, accounts.go, keys.go, usage.go and
+// triggers.go are the endpoints; list.go is parameters and pages; callbacks.go
+// tells that a trigger has fired; flights.go counts what is being answered;
+// client.go is the other half.
 package twilio

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -247,7 +248,7 @@ func (ix *indexer) feed(b *ledger.Batch) {
 		case ix.live:
 			item := fed{be.Head.Book, be.Head.Tenant, be.Events, nil}
 			if i == 0 {
-				item.rows = b.Accounts
+				item.rows = slices.Clone(b.Accounts) // the batch is the caller's to use again
 			}
 			ix.queue = append(ix.queue, item)
 			ix.waiting += uint64(len(be.Events))
