@@ -51,6 +51,7 @@ type config struct {
 	LegacyRetired     mturklegacy.Retired // versions of the legacy MTurk API
 	MTurkFees         mturk.Fees
 	MTurkTokens       time.Duration // how long they are remembered; 0: for ever
+	MTurkCurrency     string
 	MTurkShowHeld     bool
 	MTurkPlain        bool // messages without the time
 	FrontierUpdatedAt bool
@@ -95,6 +96,7 @@ var settings = []setting{
 	{"mturk-legacy-retired", kindList, "", "versions of the legacy MTurk API, as 2014-08-15, that are answered as after their end in 2019; or all", false},
 	{"mturk-fees", kindList, "20,20,5,0.01", "what MTurk's HITs cost beside their rewards: percent; percent more of ten assignments and up; percent more of Masters; the least of a payment in dollars", false},
 	{"mturk-tokens", kindDuration, "24h", "how long MTurk's UniqueRequestTokens are remembered; 0: for ever", false},
+	{"mturk-currency", kindText, "USD", "unit of the accounts of MTurk's requesters: a currency of two decimals or more", false},
 	{"mturk-show-held", kindYesNo, "false", "tell in MTurk's OnHoldBalance what is on hold, which MTurk itself never did", false},
 	{"mturk-plain-messages", kindYesNo, "false", "leave out the time that MTurk's messages end with", false},
 	{"twilio-concurrent", kindSize, "0", "requests for one account that Twilio's API answers at once; more get 429. 0: any number", false},
@@ -383,7 +385,7 @@ func (c *config) fillDialects(r *reader) {
 	if c.MTurkFees, err = mturk.ParseFees(r.list("mturk-fees")); err != nil {
 		r.fail("mturk-fees", "is wrong: %v", err)
 	}
-	c.MTurkTokens = r.duration("mturk-tokens")
+	c.MTurkTokens, c.MTurkCurrency = r.duration("mturk-tokens"), r.text("mturk-currency")
 	c.MTurkShowHeld, c.MTurkPlain = r.yesNo("mturk-show-held"), r.yesNo("mturk-plain-messages")
 	c.FrontierUpdatedAt = r.yesNo("frontier-updated-at")
 	c.TwilioConcurrent = int(r.size("twilio-concurrent"))

@@ -138,7 +138,7 @@ func (t *router) add(n *node, name string, o dialect.Options) {
 		m := mturk.Options{Options: o, Desk: n.desk, ShowHeld: n.config.MTurkShowHeld, PlainMessages: n.config.MTurkPlain}
 		t.mturk, t.requester = mturk.New(n.ledger, n.auth, m), mturk.NewRequester(n.ledger, n.auth, m)
 	case auth.MTurkLegacy:
-		t.legacy = mturklegacy.New(n.ledger, n.auth, mturklegacy.Options{Options: o, Desk: n.desk, Retired: n.config.LegacyRetired})
+		t.legacy = mturklegacy.New(n.ledger, n.auth, mturklegacy.Options{Options: o, Desk: n.desk, PlainMessages: n.config.MTurkPlain, Retired: n.config.LegacyRetired})
 	case auth.Frontier:
 		t.frontier = frontier.New(n.ledger, n.auth, frontier.Options{Options: o, RealUpdatedAt: n.config.FrontierUpdatedAt, Ready: n.ready})
 	}

@@ -91,7 +91,7 @@ func openNode(ctx context.Context, c *config, log *slog.Logger) (_ *node, err er
 		tokens = -1 // for ever
 	}
 	// Whether its dialects are spoken or not: what is due is due.
-	n.desk = mturk.NewDesk(n.ledger, mturk.DeskOptions{Logger: log, Fees: &n.config.MTurkFees, TokenLife: tokens})
+	n.desk = mturk.NewDesk(n.ledger, mturk.DeskOptions{Logger: log, Fees: &n.config.MTurkFees, TokenLife: tokens, Currency: n.config.MTurkCurrency})
 	if err := n.openWatch(ctx, keys); err != nil {
 		return nil, err
 	}

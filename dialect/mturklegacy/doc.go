@@ -6,7 +6,7 @@
 // What always holds: an amount is a Price in US dollars with two decimals,
 // rounded toward minus infinity and never negative, the same amount as package
 // mturk shows; a signature is over the text that came, never over a text made
-// anew from it; a body with <Errors> in it is a refusal, and nothing else has
+// anew from it; a result with <Errors> in it is a refusal, and nothing else has
 // one; no entity and no document type is ever read from XML.
 //
 // # The vendor's contract
@@ -31,6 +31,18 @@
 //     ryantate/rturk#22, cloudyr/MTurkR#122. PermissionDenied: ryantate/rturk#33.
 //     MustRegister: SurveyMan/SurveyMan#86. InsufficientFunds:
 //     NRGI/resourcecontracts.org#538.
+//   - Operations on HITs, what they take and return: the same references and
+//     WSDL. The order of a list's counts by query, what SearchHITs and
+//     GetReviewableHITs show without a ResponseGroup: answers of 2011 to 2014 in
+//     the tests of goamz/exp/mturk and of rturk, and the samples of the
+//     reference. What GetHIT shows: rturk's spec (get_hit_spec.rb).
+//   - AWS.MissingParameters, AWS.ParameterOutOfRange and when each is said:
+//     the tests of Amazon's own Perl SDK (Net-Amazon-MechanicalTurk, t/), and
+//     boto/boto#3056. AWS.InvalidEnumeratedParameter: goamz/goamz#79. "is not
+//     valid for the parameter": cloudyr/MTurkR#118. CurrentState in Data: a client
+//     that reads it (NRGI/resourcecontracts.org).
+//   - Sorting is only relied on for the first hundred entries of a list: the
+//     reference of SearchHITs.
 //   - What is wrong with the request itself gets a <Response> with status 400
 //     and a RequestID, capital D: aws/aws-sdk-ruby#2024 (mechanicalturk.sandbox,
 //     2019-04), cloudyr/MTurkR#59 (RequestExpired). Of the other codes there,
@@ -46,7 +58,9 @@
 // # The files
 //
 // server.go has the list of operations and the way of a request; query.go and
-// soap.go read what it asks, sign.go proves who asks; balance.go is an operation;
-// encode.go writes the frames. wire.go has the versions and the one table of
-// faults, which client.go, the other half, reads backwards.
+// soap.go read what it asks, tree.go and input.go its parameters, sign.go proves
+// who asks. balance.go, hits.go, work.go and lists.go are the operations, which
+// call the rules that package mturk has for both APIs; encode.go writes the
+// frames, and wsdl.go describes them. wire.go has the versions and the one table
+// of faults, which client.go, the other half, reads backwards.
 package mturklegacy

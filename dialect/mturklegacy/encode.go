@@ -126,15 +126,18 @@ func (s *server) appendRefused(b []byte, c *call, r *refusal) []byte {
 }
 
 // appendErrors appends the one error that there is. Its message ends with the
-// time in milliseconds.
+// time in milliseconds, unless that is to be left out.
 func (s *server) appendErrors(b []byte, r *refusal) []byte {
 	b = append(b, "<Errors><Error><Code>"...)
 	b = append(b, r.code...)
 	b = append(b, "</Code><Message>"...)
 	b = appendText(b, r.message)
-	b = append(b, " ("...)
-	b = strconv.AppendInt(b, s.o.Now().UnixMilli(), 10)
-	b = append(b, ")</Message>"...)
+	if !s.plain {
+		b = append(b, " ("...)
+		b = strconv.AppendInt(b, s.o.Now().UnixMilli(), 10)
+		b = append(b, ')')
+	}
+	b = append(b, "</Message>"...)
 	if r.state != "" {
 		b = appendOpen(b, "Data")
 		b = appendElement(b, "Key", "CurrentState")

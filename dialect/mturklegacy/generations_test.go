@@ -9,6 +9,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/mturk"
 	"github.com/aws/aws-sdk-go-v2/service/mturk/types"
 
+	"saldo/auth"
 	"saldo/dialect/mturk"
 )
 
@@ -68,5 +69,32 @@ func TestGenerations(t *testing.T) {
 	hits, err := newer.ListHITs(ctx, &sdk.ListHITsInput{})
 	if err != nil || len(hits.HITs) != 0 {
 		t.Errorf("%+v, %v", hits, err)
+	}
+}
+
+// TestCurrency has a desk whose requesters are in another currency than dollars.
+func TestCurrency(t *testing.T) {
+	w, _ := example(t, "EUR", "1234", auth.Read|auth.Charge)
+	desk := mturk.NewDesk(w.Ledger, mturk.DeskOptions{Currency: "EUR"})
+	c := &counter{w, t, desk, handler(w, Options{Desk: desk, PlainMessages: true})}
+	c.fails(ask("CreateHIT", newHIT("1")...), codeOtherCurrency)
+	if got := c.says(ask("CreateHIT", newHIT("1")...), "Message"); got != `The value "USD" is not valid for the parameter Reward.CurrencyCode. Expected values EUR.` {
+		t.Errorf("it is refused with %s", got)
+	}
+	hit := c.says(ask("CreateHIT", replaced(newHIT("1"), "Reward.1.CurrencyCode", "EUR")...), "HITId")
+	if got := c.says(ask("GetHIT", "HITId", hit), "FormattedPrice"); got != "1.00 EUR" {
+		t.Errorf("the reward is %s", got)
+	}
+	if got := c.says(ask("GetAccountBalance"), "FormattedPrice"); got != "1,232.80 EUR" {
+		t.Errorf("the balance is %s", got)
+	}
+	if got := c.says(ask("GetAccountBalance"), "CurrencyCode"); got != "EUR" {
+		t.Errorf("the currency is %s", got)
+	}
+	c.work(hit, "A1") // a worker is paid in it
+	c.says(ask("DisableHIT", "HITId", hit), "IsValid")
+	earned, err := desk.Earned(t.Context(), w.Tenant.Number, "A1")
+	if err != nil || len(earned) != 1 || earned[0].Unit.Code != "EUR" || earned[0].Unit.Text(earned[0].Available) != "1.000000" {
+		t.Errorf("%+v, %v", earned, err)
 	}
 }

@@ -115,12 +115,6 @@ func (in *input) number(n *node, absent, least, most int64) int64 {
 	return absent
 }
 
-// needInt is int of a parameter that there has to be.
-func (in *input) needInt(name string, least, most int64) int64 {
-	in.id(name)
-	return in.int(name, 0, least, most)
-}
-
 // seconds returns a time in whole seconds, between two.
 func (in *input) seconds(name string, absent, least, most time.Duration) time.Duration {
 	return time.Duration(in.int(name, int64(absent/time.Second), int64(least/time.Second), int64(most/time.Second))) * time.Second

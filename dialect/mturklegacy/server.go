@@ -21,6 +21,8 @@ type Options struct {
 	// Desk is where the HITs are, the one of the API of 2017; nil: a desk with the
 	// service's rules.
 	Desk *mturk.Desk
+	// PlainMessages leaves out the milliseconds that messages end with.
+	PlainMessages bool
 	// Retired are the versions that are answered as if on or after 2019-06-01.
 	Retired Retired
 }
@@ -86,6 +88,7 @@ type server struct {
 	desk    *mturk.Desk
 	auth    *auth.Auth
 	o       dialect.Options
+	plain   bool // messages
 	retired Retired
 	counted []*dialect.Operation // as in operations
 	places  places
@@ -94,7 +97,7 @@ type server struct {
 
 // New returns a server of the API for /, /onca/xml and /onca/soap.
 func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
-	s := &server{desk: o.Desk, auth: a, o: o.Options.Filled(), retired: o.Retired}
+	s := &server{desk: o.Desk, auth: a, o: o.Options.Filled(), plain: o.PlainMessages, retired: o.Retired}
 	if s.desk == nil {
 		s.desk = mturk.NewDesk(l, mturk.DeskOptions{Logger: s.o.Logger})
 	}
