@@ -697,6 +697,31 @@ func TestList(t *testing.T) {
 	}
 }
 
+// TestRename gives a credential another name, and nothing else.
+func TestRename(t *testing.T) {
+	b, ctx := newBench(t), t.Context()
+	made := b.issue(t, Spec{Dialect: Native, Scopes: Read, Name: "old"})
+	renamed, replayed, err := b.Rename(ctx, 0, "r", made.Credential.ID, "new")
+	if err != nil || replayed || renamed.Name != "new" || renamed.Updated < made.Credential.Updated || renamed.Created != made.Credential.Created {
+		t.Errorf("renamed it is %+v, %v", renamed, err)
+	}
+	if again, replayed, err := b.Rename(ctx, 0, "r", made.Credential.ID, "new"); err != nil || !replayed || again.Name != "new" {
+		t.Errorf("renamed again it is %+v, %v", again, err)
+	}
+	if c, err := b.Bearer(ctx, made.Secret, home); err != nil || c.Name != "new" || c.Scopes != Read {
+		t.Errorf("its token is that of %+v, %v", c, err)
+	}
+	if _, _, err := b.Rename(ctx, 0, "", made.Credential.ID, "a\nb"); ledger.CodeOf(err) != ledger.Invalid {
+		t.Errorf("a name with a line's end: %v", err)
+	}
+	if _, _, err := b.Revoke(ctx, 0, "", made.Credential.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.Rename(ctx, 0, "", made.Credential.ID, "late"); ledger.CodeOf(err) != ledger.Closed {
+		t.Errorf("one that was revoked: %v", err)
+	}
+}
+
 // TestRevokeIsSeenAtOnce has readers use a token while it is revoked: none that
 // begins after Revoke returned may pass.
 func TestRevokeIsSeenAtOnce(t *testing.T) {
