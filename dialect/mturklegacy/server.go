@@ -142,6 +142,11 @@ func (s *server) serve(x *dialect.Exchange, c *call) error {
 	if err := s.employ(x, c); err != nil {
 		return err
 	}
+	return s.results(x, c)
+}
+
+// results answers with a result for each Request.
+func (s *server) results(x *dialect.Exchange, c *call) error {
 	s.begin(x, c)
 	for i := range c.results {
 		start := len(x.Out)
@@ -176,6 +181,9 @@ func (s *server) employ(x *dialect.Exchange, c *call) (err error) {
 func (s *server) result(x *dialect.Exchange, c *call, i int) error {
 	if err := x.Context().Err(); err != nil {
 		return err
+	}
+	if i > 0 && len(x.Out) > maxAnswer {
+		return refuse(codeTooLong, maxAnswer>>20)
 	}
 	switch {
 	case c.soap:

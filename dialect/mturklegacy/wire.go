@@ -28,9 +28,10 @@ const (
 // Bounds of what is taken. Each has its refusal.
 const (
 	maxBody       = 1 << 20
-	maxParameters = 1000 // of a query and a form together
-	maxRequests   = 100  // of a SOAP body: each is answered by itself
-	maxDepth      = 32   // of elements in elements
+	maxParameters = 1000     // of a query and a form together
+	maxRequests   = 100      // of a SOAP body: each is answered by itself
+	maxAnswer     = 16 << 20 // of a SOAP body, after which nothing more is asked for it
+	maxDepth      = 32       // of elements in elements
 	maxElements   = 10_000
 	window        = 15 * time.Minute
 )
@@ -167,6 +168,7 @@ const (
 	codeMissingAny      = "AWS.MissingParameters"
 	codeOutOfRange      = "AWS.ParameterOutOfRange"
 	codeEnumeration     = "AWS.InvalidEnumeratedParameter"
+	codeTooLong         = "AWS.MechanicalTurk.AnswerTooLong"
 	codeTooFar          = "AWS.MechanicalTurk.PageTooFar"
 	codeRetired         = "Forbidden"
 	codeParameter       = "InvalidParameterValue"
@@ -222,6 +224,7 @@ var faults = []fault{
 	{codeEnumeration, 200, inResult, 0, dialect.Refused, "The value \"%s\" you specified for enumeration is invalid."},
 	{codeOtherCurrency, 200, inResult, 0, dialect.Refused, "The value \"%s\" is not valid for the parameter %s. Expected values %s."},
 	{codeTooFar, 200, inResult, 0, dialect.Refused, "Page %d of this list is more than %d entries from any that was read lately. Read the pages from the first one on."},
+	{codeTooLong, 200, inResult, 0, dialect.Refused, "The answer has more than %d MiB already. Send fewer Requests at once."},
 	{codeProcessed, 200, inResult, 0, dialect.Refused, "The idempotency token has already been processed."},
 	{codeNotServed, 200, inResult, 0, dialect.Refused, "%s is not served here."},
 	{"AWS.MechanicalTurk.HITDoesNotExist", 200, inResult, 0, dialect.NotFound, "This HIT does not exist."},
