@@ -77,7 +77,7 @@ func (d *cast) fill(ctx context.Context) error {
 	do.call("/v1/accounts/"+d.gatewaySub+"/aliases", object{"id": "demo-alias", "dialect": auth.Gateway360, "external": userName})
 
 	d.keys = map[string]key{}
-	do.key(auth.Twilio, object{"dialect": auth.Twilio, "account": d.twilio})
+	do.key(auth.Twilio, object{"dialect": auth.Twilio, "account": d.twilio}, "admin") // its sub-accounts, keys and triggers
 	do.key(auth.Gateway360, object{"dialect": auth.Gateway360, "account": d.gateway})
 	do.key(auth.Gateway360+"/sub", object{"dialect": auth.Gateway360, "account": d.gatewaySub})
 	do.key(auth.MTurk, object{"dialect": auth.MTurk, "dialects": []string{auth.MTurkLegacy}, "account": d.requester})
@@ -138,8 +138,8 @@ func (s *steps) move(account, call string, body object) {
 }
 
 // key makes a credential, or gives the one that is there a new secret.
-func (s *steps) key(as string, body object) {
-	body["id"], body["scopes"], body["name"] = "demo-key-"+as, []string{"read", "charge"}, "demo "+as
+func (s *steps) key(as string, body object, more ...string) {
+	body["id"], body["scopes"], body["name"] = "demo-key-"+as, append([]string{"read", "charge"}, more...), "demo "+as
 	m := s.call("/v1/credentials", body)
 	if s.err == nil && m.Secret == "" {
 		m = s.call("/v1/credentials/"+url.PathEscape(m.ID)+"/rotate", object{})
