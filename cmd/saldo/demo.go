@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -97,10 +98,23 @@ func (a *app) demo(c *cobra.Command, check bool) (err error) {
 	return errors.Join(err, <-done, n.close())
 }
 
+// demoToken returns the operator's token, and has it in a file. Of a database
+// that has books already it is only known to who was shown it.
+func (a *app) demoToken(n *node, file string) (string, error) {
+	if n.config.Store == "" {
+		return readSecret(file)
+	}
+	token := firstOf(n.token, strings.TrimSpace(a.getenv("SALDO_TOKEN")))
+	if token == "" {
+		return "", usagef("the database has books already: set SALDO_TOKEN to its operator's token, or name an empty database")
+	}
+	return token, writeSecret(file, token)
+}
+
 // demoWith fills the server, shows it, and waits.
 func (a *app) demoWith(ctx context.Context, f *front, n *node, log *slog.Logger, check bool, done chan error) error {
 	tokens := filepath.Join(n.config.Data, tokenFile)
-	token, err := readSecret(tokens)
+	token, err := a.demoToken(n, tokens)
 	if err != nil {
 		return err
 	}
