@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"saldo/dialect/native"
+	"saldo/store/postgres/pgtest"
 )
 
 // A stage is a demo that runs for a test, and the line that it printed.
@@ -170,5 +171,23 @@ func TestVendorBalances(t *testing.T) {
 		if code, got := s.says(t, c.vars, c.args...); code != c.code || !strings.Contains(got, c.says) {
 			t.Errorf("%v: %d %s, want %d %s", c.args, code, got, c.code, c.says)
 		}
+	}
+}
+
+// TestDemoOnDatabase fills an empty database, and does not guess the token of
+// one that has books.
+func TestDemoOnDatabase(t *testing.T) {
+	url := pgtest.Need(t, pgtest.Options{}).URL("postgres")
+	s := &stage{home: t.TempDir()}
+	keys := filepath.Join(s.home, "keys")
+	if err := os.WriteFile(keys, []byte("1 "+strings.Repeat("A", 42)+"E=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"demo", "--check", "--listen", "127.0.0.1:0", "--write-context=false", "--store", url, "--master-key-file", keys}
+	if code, got := s.says(t, nil, args...); code != exitOK || !strings.Contains(got, "as the books have it") {
+		t.Errorf("an empty database: %d %s", code, got)
+	}
+	if code, got := s.says(t, nil, args...); code != exitUsage || !strings.Contains(got, "set SALDO_TOKEN") {
+		t.Errorf("the same again: %d %s", code, got)
 	}
 }
