@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,6 +106,7 @@ type model struct {
 	t      *testing.T
 	chance *rand.Rand
 	now    time.Time
+	clock  atomic.Int64 // now, for the ledger's own goroutines
 
 	fs      *crashfs.FS
 	store   *embedded.Store
@@ -144,10 +146,11 @@ func newModel(t *testing.T, seed uint64) *model {
 }
 
 func (m *model) open() {
+	m.clock.Store(m.now.UnixNano())
 	var err error
 	m.store, err = embedded.Open("data", embedded.Options{FS: m.fs, DiskReserve: -1, CacheBytes: 1 << 20, MemTableBytes: 256 << 10, Fatal: func(error) {}})
 	must(m.t, err)
-	m.ledger, err = ledger.Open(context.Background(), m.store, ledger.Options{Now: func() time.Time { return m.now }, MaxClockStep: -1})
+	m.ledger, err = ledger.Open(context.Background(), m.store, ledger.Options{Now: func() time.Time { return time.Unix(0, m.clock.Load()).UTC() }, MaxClockStep: -1})
 	must(m.t, err)
 	m.desk = NewDesk(m.ledger, DeskOptions{KeepFor: modelKeepFor, TokenLife: modelToken})
 }
@@ -280,6 +283,7 @@ func (m *model) changed(h *modelHIT) {
 // pass lets time pass, and what is due happen.
 func (m *model) pass(d time.Duration) {
 	m.now = m.now.Add(d)
+	m.clock.Store(m.now.UnixNano())
 	m.trace = append(m.trace, "time passes: "+m.now.Format(time.DateTime))
 	for _, h := range m.hits {
 		if !h.expired && !m.now.Before(h.expires) {
