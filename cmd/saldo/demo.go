@@ -32,7 +32,8 @@ With --check every answer is compared with the books, and the demo ends: exit
 code 0, or what is wrong.
 
 With -o json the first line of stdout is an object with what a script needs, and
-the demo stays up, without traffic, until it gets SIGTERM or Ctrl-C:
+the demo stays up, without traffic, until it gets SIGTERM or Ctrl-C (the native
+account is a spare one of 100 USD):
 
   {"url", "native": {"token", "account_id"},
    "twilio": {"account_sid", "auth_token", "subaccount_sid"},
@@ -41,7 +42,7 @@ the demo stays up, without traffic, until it gets SIGTERM or Ctrl-C:
    "frontier": {"org_id", "billing_id", "client_id", "client_secret"}}`,
 		Example: `  saldo demo
   saldo demo --check
-  saldo demo -o json | head -1 | jq .twilio
+  saldo demo -o json > demo.json &          # then: jq .twilio demo.json
   saldo demo --data ./demo-data --listen 127.0.0.1:7500`,
 		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c, check) },
 	}

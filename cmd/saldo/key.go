@@ -62,7 +62,7 @@ func keyFlags(c *cobra.Command) {
 	f.String("name", "", "for people")
 	f.String("account", "", "the account whose subtree it opens (default: the whole tenant)")
 	f.String("dialect", "native", strings.Join(auth.Dialects(), ", "))
-	f.StringSlice("dialects", nil, "further dialects, for native tokens")
+	f.StringSlice("dialects", nil, "further dialects: for native tokens, and mturk-legacy for keys of mturk")
 	f.StringSlice("scopes", []string{"read"}, "some of read, charge, topup, admin, operator")
 	f.StringSlice("allow", nil, "addresses and ranges that it may be used from")
 	f.String("expires-at", "", "when it ends, as 2030-01-31T12:00:00Z")

@@ -76,7 +76,7 @@ func (a *app) serve(ctx context.Context, cfg *config) error {
 	}
 	debug.FreeOSMemory() // opening a large directory takes more than serving it
 	n.logHeads(ctx, "start")
-	log.Info("serving", "url", f.url(), "admin", f.adminURL(), "books", firstOf(withoutSecret(cfg.Store), cfg.Data), "version", version)
+	log.Info("serving", "url", f.url(), "admin", f.adminURL(), "dialects", cfg.Dialects, "books", firstOf(withoutSecret(cfg.Store), cfg.Data), "version", version)
 	reload, stop := hangups()
 	defer stop()
 	err = f.serve(ctx, n, reload)
