@@ -12,7 +12,7 @@ OLD      ?=
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FIGURES  := dist/bench-$(VERSION)-$(shell date +%H%M%S).txt
 
-.PHONY: help test tools format-check vet staticcheck race fuzz-short checks fuzz bench build demo cover format clean
+.PHONY: help test tools format-check vet staticcheck race fuzz-short checks fuzz bench build demo screens cover format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ build: ## one static binary, dist/saldo
 
 demo: build ## a server with sample accounts
 	dist/saldo demo
+
+screens: ## the pictures of docs/dashboard.md, from a demo in Chromium
+	go test ./dash -count=1 -run='^TestScreens$$' -screens="$(CURDIR)/docs/screens"
 
 cover: ## how much of the code the tests reach: dist/cover.html
 	@mkdir -p dist

@@ -270,10 +270,7 @@ func TestScreens(t *testing.T) {
 			b.fill("amount", "25.50")
 			b.fill("reason", "invoice 4711")
 		}},
-		{"accounts", "/accounts", "light", 1280, 620, nil},
 		{"ask-as", "/accounts/" + twilio + "/ask-as", "light", 1280, 1100, func() { b.press("Twilio") }},
-		{"vendors", "/vendors", "light", 1280, 520, nil},
-		{"journal", "/journal", "dark", 1280, 620, nil},
 		{"account-phone", "/accounts/" + messages, "light", 390, 844, nil},
 	} {
 		b.size(p.width, p.height)

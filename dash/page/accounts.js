@@ -11,7 +11,7 @@ export default function Accounts({ id, part }) {
   return id ? html`<${Account} id=${id} part=${part} />` : html`<${List} />`;
 }
 
-const head = ['Account', 'Status', { text: 'Posted', class: 'number' }, { text: 'Held', class: 'number wide-only' }, { text: 'Available', class: 'number wide-only' },
+const head = ['Account', { text: 'Status', class: 'wide-only' }, { text: 'Posted', class: 'number' }, { text: 'Held', class: 'number wide-only' }, { text: 'Available', class: 'number wide-only' },
   { text: 'Limit', class: 'number wide-only' }, { text: 'Spendable', class: 'number' }, 'Unit'];
 
 function List() {
@@ -46,10 +46,16 @@ function List() {
 function Search({ text }) {
   const [written, set] = useState(text);
   const timer = useRef(0);
-  useEffect(() => { set(text); }, [text]);
+  const sought = useRef(text); // what is written may be ahead of it
+  useEffect(() => {
+    if (text === sought.current) return;
+    sought.current = text;
+    set(text);
+  }, [text]);
   useEffect(() => () => clearTimeout(timer.current), []);
   const find = (value, replace) => {
     clearTimeout(timer.current);
+    sought.current = value.trim();
     go(query({ q: value.trim(), cursor: '', status: '' }), { replace, keep: true });
   };
   const input = (e) => {
@@ -66,11 +72,11 @@ function Row({ account: a, depth, found }) {
   const [open, set] = useState(false);
   const b = a.balance;
   return html`<tr>
-      <th scope="row" class=${'depth-' + Math.min(depth, 7)}>${a.children > 0 && !found
+      <th scope="row" class=${'depth-' + Math.min(depth, 7)}><span class="tree">${a.children > 0 && !found
         ? html`<button type="button" class="plain twist" aria-expanded=${String(open)} aria-label=${`Sub-accounts of ${a.name || a.id}`} onClick=${() => set(!open)}><span aria-hidden="true">${open ? '▾' : '▸'}</span></button>`
         : html`<span class="twist"></span>`}<span class="named"><${Link} to=${'/accounts/' + a.id}>${a.name || html`<code>${a.id}</code>`}<//>
-        ${a.children > 0 && html`<small class="dim"> ${a.children} sub</small>`}${a.mode === 'drawing' && html`<small class="dim"> draws</small>`}</span></th>
-      <td><${Badge}>${a.effective_status || a.status}<//></td>
+        ${a.children > 0 && html`<small class="dim"> ${a.children} sub</small>`}${a.mode === 'drawing' && html`<small class="dim"> draws</small>`}${a.effective_status !== 'open' && html` <span class="narrow-only"><${Badge}>${a.effective_status}<//></span>`}</span></span></th>
+      <td class="wide-only"><${Badge}>${a.effective_status || a.status}<//></td>
       <td class="number"><${Amount} value=${b.posted} /></td>
       <td class="number wide-only"><${Amount} value=${b.held} quiet=${/^[0.]+$/.test(b.held)} /></td>
       <td class="number wide-only"><${Amount} value=${b.available} /></td>

@@ -28,7 +28,7 @@ const ticks = (values) => values.map((v) => v.toLocaleString('en', { maximumFrac
 // A Chart draws lines [{name, label, tone, dash}] of points [{at, NAME: text}],
 // in steps, since a balance stays until it changes. Arrow keys move through the
 // points; dragging calls zoom(from, to).
-export function Chart({ points, lines, unit, zoom, label, height = 220 }) {
+export function Chart({ points, lines, unit, zoom, label }) {
   const place = useRef(null);
   const plot = useRef(null);
   const [at, setAt] = useState(null);
@@ -37,16 +37,17 @@ export function Chart({ points, lines, unit, zoom, label, height = 220 }) {
   zooming.current = zoom;
 
   useLayoutEffect(() => {
-    const axis = { stroke: color('dim'), grid: { stroke: color('line'), width: 1 }, ticks: { show: false }, font: `11px ${getComputedStyle(document.body).fontFamily}` };
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const axis = { stroke: color('dim'), grid: { stroke: color('line'), width: 1 }, ticks: { show: false }, font: `${Math.round(rem * 0.8)}px ${getComputedStyle(document.body).fontFamily}` };
     const stepped = uPlot.paths.stepped({ align: 1 });
-    const size = () => ({ width: place.current.clientWidth, height });
+    const size = () => ({ width: place.current.clientWidth, height: 16 * rem });
     const u = (plot.current = new uPlot({
       ...size(),
       cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
       legend: { show: false },
       scales: { y: { range: (_, lo, hi) => spread(lo, hi) } },
       series: [{}, ...lines.map((l, n) => ({ stroke: color(l.tone), width: n === 0 ? 1.75 : 1, dash: l.dash, paths: stepped, points: { show: false }, fill: n === 0 ? color('wash') : undefined, fillTo: n === 0 ? (_, __, lo) => lo : undefined }))],
-      axes: [{ ...axis, values: clock, space: 70 }, { ...axis, size: 64, values: (_, values) => ticks(values) }],
+      axes: [{ ...axis, values: clock, space: rem * 5.5, size: rem * 3 }, { ...axis, size: rem * 4.4, values: (_, values) => ticks(values) }],
       hooks: {
         setCursor: [(p) => setAt(p.cursor.idx ?? null)],
         setSelect: [(p) => {

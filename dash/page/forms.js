@@ -161,8 +161,8 @@ const statuses = {
   closed: ['Close', 'For good. It needs a zero balance, no open holds and closed sub-accounts. Only reading and refunds remain.'],
 };
 
-// A Change is the form of one setting. It applies to the account as it is
-// shown: if somebody changed it since, the server refuses.
+// A Change is the form of one setting. It applies to the account as it was when
+// the form opened: if somebody changed it since, the server refuses.
 export function Change({ kind, to, account: a, close, done }) {
   const [title, explained] = kind === 'status' ? statuses[to] : [changes[kind].title];
   const verb = kind === 'status' ? title : changes[kind].verb;
@@ -170,6 +170,7 @@ export function Change({ kind, to, account: a, close, done }) {
   const scale = scaleOf(b.posted);
   const [f, set] = useState({ value: kind === 'name' ? a.name || '' : kind === 'cap' ? a.cap ?? '' : kind === 'limit' ? a.credit_limit : to, reason: '' });
   const [tried, setTried] = useState(false);
+  const [version] = useState(a.version); // as it was when the form opened: what is shown below it goes on
   const c = useCommand(kind, () => { notify(`${a.name || a.id}: ${kind === 'status' ? `is ${to}` : 'changed'}`); done(); close(); });
   const amounts = kind === 'limit' || kind === 'cap';
   let value = { text: f.value };
@@ -187,7 +188,7 @@ export function Change({ kind, to, account: a, close, done }) {
     const sent = kind === 'status' ? { status: to } : { [changes[kind].field]: kind === 'cap' && f.value.trim() === '' ? null : value.text };
     if (f.reason.trim()) sent.reason = f.reason.trim();
     if (f.force) sent.force = true;
-    c.send('PATCH', path`/v1/accounts/${a.id}`, sent, kind === 'name' ? {} : { 'If-Match': `"${a.version}"` });
+    c.send('PATCH', path`/v1/accounts/${a.id}`, sent, kind === 'name' ? {} : { 'If-Match': `"${version}"` });
   };
   const limitAfter = kind === 'limit' && !value.error && add(b.available, value.text);
   return html`<${Modal} title=${`${title}: ${a.name || a.id}`} close=${close}><form onSubmit=${submit} method="post" noValidate>

@@ -3,7 +3,7 @@
 import { html } from './html.js';
 import { useData, useEvery } from './state.js';
 import { get, path } from './api.js';
-import { Amount, Badge, Problem, Time, duration } from './parts.js';
+import { Amount, Badge, Problem, Time, Who, duration } from './parts.js';
 import { Link } from './router.js';
 import { add } from './decimal.js';
 
@@ -50,6 +50,12 @@ export function firing(alerts) {
   return [...last.values()].filter((a) => a.state === 'firing' && a.when !== 'hold_expired');
 }
 
+// Words is what an alert says, with its account by name.
+export function Words({ alert: a }) {
+  const [before, after] = a.account ? a.text.split(a.account) : [];
+  return after === undefined ? a.text : html`${before}<${Who} id=${a.account} />${after}`;
+}
+
 // Alerts is what fires now.
 export function Alerts() {
   const { data, error, reload } = useData((signal) => get('/v1/alerts', { limit: 200 }, signal), []);
@@ -58,5 +64,5 @@ export function Alerts() {
   return html`<section aria-labelledby="alerts"><h2 id="alerts">Alerts</h2>
     <${Problem} error=${error} />
     ${data && now.length === 0 && html`<p class="nothing">None is firing.</p>`}
-    <ul class="alerts" aria-live="polite">${now.map((a) => html`<li key=${a.id}><${Badge}>${a.level}<//> ${a.text} <span class="dim"><${Time} at=${a.created_at} /></span></li>`)}</ul></section>`;
+    <ul class="alerts" aria-live="polite">${now.map((a) => html`<li key=${a.id}><${Badge}>${a.level}<//> <${Words} alert=${a} /> <span class="dim"><${Time} at=${a.created_at} /></span></li>`)}</ul></section>`;
 }

@@ -1,5 +1,5 @@
 // The overview: what is owed, what moves, whether all is well.
-import { html, useRef } from './html.js';
+import { html, useRef, useState } from './html.js';
 import { useData, useEvery, useSlow, useStore, connection } from './state.js';
 import { get, path } from './api.js';
 import { Amount, Loading, Problem, Time } from './parts.js';
@@ -35,10 +35,17 @@ export default function Overview() {
     </div>`;
 }
 
+// rows is how many entries there is room for beside the rest.
+const rows = () => {
+  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  return Math.max(10, Math.min(40, Math.floor((innerHeight - 24 * rem) / (2.15 * rem))));
+};
+
 function Latest() {
-  const { entries } = useEntries('main', 12);
+  const [most] = useState(rows);
+  const { entries } = useEntries('main', most);
   return html`<section aria-labelledby="latest" class="latest"><h2 id="latest">Latest</h2>
-    ${entries.length === 0 ? html`<p class="nothing">Nothing has happened yet.</p>` : html`<ol class="entries" aria-live="off">${entries.slice(0, 12).map((e) => html`<${Entry} key=${e.id} entry=${e} brief />`)}</ol>`}
+    ${entries.length === 0 ? html`<p class="nothing">Nothing has happened yet.</p>` : html`<ol class="entries" aria-live="off">${entries.slice(0, most).map((e) => html`<${Entry} key=${e.id} entry=${e} brief />`)}</ol>`}
     <p><${Link} to="/journal">The whole journal<//></p></section>`;
 }
 

@@ -1,5 +1,5 @@
 // Small parts that the pages are made of.
-import { html, useEffect, useRef, useState, useId } from './html.js';
+import { html, useEffect, useLayoutEffect, useRef, useState, useId } from './html.js';
 import { sign } from './decimal.js';
 import { connection, notices, notify, useStore } from './state.js';
 import { get, path, Lost } from './api.js';
@@ -180,11 +180,11 @@ export function Table({ label, head, children, classes = '' }) {
 export function Modal({ title, close, children, wide }) {
   const dialog = useRef(null);
   const heading = useId();
-  useEffect(() => {
+  const before = useRef(document.activeElement); // gets the focus back
+  useLayoutEffect(() => {
     const d = dialog.current;
-    const before = document.activeElement;
     d.showModal();
-    return () => { d.close(); before?.focus?.(); };
+    return () => { d.close(); before.current?.focus(); };
   }, []);
   const cancel = (e) => { e.preventDefault(); close(); };
   return html`<dialog ref=${dialog} class=${wide ? 'wide' : ''} aria-labelledby=${heading} onCancel=${cancel}>

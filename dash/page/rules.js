@@ -5,7 +5,7 @@ import { get, path } from './api.js';
 import { Badge, Field, Loading, Modal, Nothing, Problem, Table, Time, Who } from './parts.js';
 import { Link, useTitle } from './router.js';
 import { Buttons, Confirm, Outcome, useCommand } from './forms.js';
-import { firing } from './held.js';
+import { Words, firing } from './held.js';
 
 const conditions = {
   balance: ['balance at or below', '12.50, or 20% of the last top-up'], runway: ['time left at or below', '36h or 3d'], reading_age: ['last reading is older than', '1h'],
@@ -32,7 +32,7 @@ export default function Rules() {
       <td class="buttons">${may('admin') && html`<button type="button" onClick=${() => open({ kind: 'test', rule: r })}>Test</button>${!r.id.includes('/') && html`<button type="button" onClick=${() => open({ kind: 'remove', rule: r })}>Remove</button>`}`}</td></tr>`)}</tbody><//>`)}
     <section aria-labelledby="told"><h2 id="told">What was told</h2>
       ${alerts && (alerts.items.length === 0 ? html`<${Nothing}>Nothing yet.<//>` : html`<${Table} label="Alerts" head=${['Time', 'State', 'Level', 'Rule', 'In words']}><tbody>${alerts.items.slice(0, 100).map((a) => html`<tr key=${a.id}>
-        <td><${Time} at=${a.created_at} /></td><td><${Badge}>${a.state}<//></td><td><${Badge}>${a.level}<//></td><td>${a.rule}${a.test && ' (test)'}</td><td class="what">${a.text}</td></tr>`)}</tbody><//>`)}</section>
+        <td><${Time} at=${a.created_at} /></td><td><${Badge}>${a.state}<//></td><td><${Badge}>${a.level}<//></td><td>${a.rule}${a.test && ' (test)'}</td><td class="what"><${Words} alert=${a} /></td></tr>`)}</tbody><//>`)}</section>
     ${form?.kind === 'new' && html`<${NewRule} close=${() => open(null)} done=${reload} />`}
     ${form?.kind === 'test' && html`<${Confirm} title="Test the rule" verb="Send a sample" method="POST" address=${path`/v1/rules/${form.rule.id}/test`} tone="primary" close=${() => open(null)} done=${(d) => { notify('A sample was sent', (d.endpoints || []).map((e) => `${e.endpoint}: ${e.ok ? 'taken' : e.why}`).join('; ') || 'There is nowhere to send it to.'); }}><p>A sample, marked as a test, goes to everywhere that this rule tells.</p><//>`}
     ${form?.kind === 'remove' && html`<${Confirm} title="Remove the rule" verb="Remove it" method="DELETE" address=${path`/v1/rules/${form.rule.id}`} close=${() => open(null)} done=${reload}><p>Nobody is told any more when ${form.rule.name} is so.</p><//>`}`;

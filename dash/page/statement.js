@@ -74,7 +74,7 @@ function Line({ line: l, refund }) {
   return html`<tbody class=${open ? 'open' : ''}><tr>
     <td><${Time} at=${l.created_at} /></td>
     <td>${l.kind}${l.forced && html` <${Badge} tone="warn">forced<//>`}</td>
-    <td class="what">${l.reason ? html`<span class="reason">${l.reason}</span>` : ''} <span class="dim">${[l.category, l.count && `${l.count} ${l.usage_unit || ''}`].filter(Boolean).join(', ')} ${out ? 'to' : 'from'} <${Who} id=${l.counterparty} />${l.via && html` by <${Who} id=${l.via} />`}</span></td>
+    <td class="what">${[l.reason, [l.category, l.count && `${l.count} ${l.usage_unit || ''}`.trim()].filter(Boolean).join(', ')].filter(Boolean).join(' · ')} <span class="dim">${out ? 'to' : 'from'} <${Who} id=${l.counterparty} />${l.via && html` by <${Who} id=${l.via} />`}</span></td>
     <td class="number"><${Amount} value=${l.amount} signed /></td>
     <td class="number"><${Amount} value=${l.posted} /></td>
     <td class="number wide-only"><${Amount} value=${l.held} /></td>
