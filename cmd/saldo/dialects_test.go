@@ -34,6 +34,7 @@ var routings = []struct{ name, dialect, request string }{
 	{"openapi-method", "native", "POST /openapi.json HTTP/1.1\n"},
 	{"healthz", "native", "GET /healthz HTTP/1.1\n"},
 	{"readyz", "native", "GET /readyz HTTP/1.1\n"},
+	{"metrics", "native", "GET /metrics HTTP/1.1\nX-Forwarded-For: 192.0.2.9\n"},
 	{"unknown", "native", "GET /unknown HTTP/1.1\n"},
 	{"root", "native", "GET / HTTP/1.1\nAccept: application/json\n"},
 	{"root-browser", "dashboard", "GET / HTTP/1.1\nAccept: text/html,application/xhtml+xml\n"},
