@@ -31,13 +31,7 @@ func (s *server) search(q *request) (reply, error) {
 	if len(words) == 0 {
 		return q.endPage(p), nil
 	}
-	longest := words[0]
-	for _, w := range words {
-		if len(w) > len(longest) {
-			longest = w
-		}
-	}
-	query := ledger.Query{List: ledger.ListSearch, Tenant: q.tenant, Word: longest, From: p.from}
+	query := ledger.Query{List: ledger.ListSearch, Tenant: q.tenant, Word: rarest(words), From: p.from}
 	for row, err := range s.ledger.Scan(q.ctx, query) {
 		if err != nil {
 			return reply{}, err
@@ -74,6 +68,19 @@ func wordsOf(text string) (words []string) {
 		words = append(words, strings.FieldsFunc(field, apart)...)
 	}
 	return words
+}
+
+// rarest returns the word that fewest accounts are likely to have: a number or a
+// code rather than a word, and the longest of these.
+func rarest(words []string) string {
+	best := words[0]
+	for _, w := range words[1:] {
+		numbered, before := strings.ContainsFunc(w, unicode.IsDigit), strings.ContainsFunc(best, unicode.IsDigit)
+		if numbered && !before || numbered == before && len(w) > len(best) {
+			best = w
+		}
+	}
+	return best
 }
 
 // says reports whether an account's profile has all of the words.
