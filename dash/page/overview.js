@@ -14,6 +14,7 @@ export default function Overview() {
   const { data, error, reload } = useData((signal) => get('/v1/overview', {}, signal), []);
   const slowly = useSlow(reload, 2000);
   useBook('main', (m) => { if (m.events || m.gap) slowly(); });
+  useEvery(slowly, 5000); // other books are not followed
   const items = data?.items || [];
   const several = new Set(items.map((i) => i.book)).size > 1;
   return html`<h1 tabindex="-1">Overview</h1>
