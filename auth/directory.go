@@ -147,6 +147,26 @@ func (a *Auth) Resolve(ctx context.Context, dialect, external string) (Entry, er
 	return e, err
 }
 
+// Meant returns the balance of the account that an external id means to a caller:
+// that of own, whose id it spells, if the caller opens it; else that of the account
+// that was brought along under the id, with its entry; else own's again. So nobody
+// takes an id from who brought it by opening an account of that id.
+func (a *Auth) Meant(ctx context.Context, dialect, external string, own ledger.AccountID, opens func(*ledger.Account) bool) (ledger.Balance, Entry, error) {
+	b, err := a.l.Balance(ctx, own)
+	if err == nil && opens(b.Account) || err != nil && ledger.CodeOf(err) != ledger.NotFound {
+		return b, Entry{}, err
+	}
+	e, r, missing := a.entry(ctx, dialect, external)
+	switch {
+	case missing != nil:
+		return ledger.Balance{}, Entry{}, missing
+	case r == nil || e.Account.IsZero(): // nobody's, or a tenant's
+		return b, Entry{}, err
+	}
+	b, err = a.l.Balance(ctx, e.Account)
+	return b, e, err
+}
+
 func (a *Auth) entry(ctx context.Context, dialect, external string) (Entry, *ledger.Record, error) {
 	key := directoryKey(dialect, external)
 	if key == "" {

@@ -366,6 +366,46 @@ func TestWhoReads(t *testing.T) {
 	}
 }
 
+// TestNobodyTakesAnID has another tenant give an account the id that was brought
+// along for one of ours.
+func TestNobodyTakesAnID(t *testing.T) {
+	w := dialecttest.Open(t)
+	url := w.Serve(serve(w, dialect.Options{}))
+	account := w.Account("CREDITS", "7")
+	const billing = "1355c761-e263-4ada-9b10-d4fe3a8c9454"
+	if _, err := w.Auth.Map(t.Context(), 0, "", auth.Entry{Dialect: auth.Frontier, External: billing, Account: account, Tenant: w.Tenant.Number}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.Ledger.CreateTenant(t.Context(), 0, "", ledger.Tenant{Name: "others"}); err != nil {
+		t.Fatal(err)
+	}
+	others := &native.Client{URL: w.Native.URL, Token: w.Native.Token, Tenant: "others"}
+	if _, err := others.Open(t.Context(), native.AccountRequest{ID: "take", AccountID: billing, Unit: "USD"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, api := range []frontier.API{frontier.REST, frontier.Connect} {
+		c := client(w, url, account, api)
+		c.BillingID = billing
+		if got, err := c.Read(t.Context()); err != nil || got.Text != "7" {
+			t.Errorf("API %d: %+v, %v", api, got, err)
+		}
+	}
+	// So does every other call.
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/raystack.frontier.v1beta1.FrontierService/ListBillingTransactions",
+		strings.NewReader(`{"orgId":"`+w.Tenant.ID.String()+`","billingId":"`+billing+`"}`))
+	c := client(w, url, account, frontier.Connect)
+	r.SetBasicAuth(c.ClientID, c.ClientSecret)
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 200 || !strings.Contains(string(body), `"amount":"7"`) {
+		t.Errorf("transactions: %d %s", resp.StatusCode, body)
+	}
+}
+
 // TestHeld sees what is set aside gone from the balance, and back.
 func TestHeld(t *testing.T) {
 	w := dialecttest.Open(t)

@@ -169,10 +169,11 @@ func (q *request) account(scope auth.Scope, org, billing string) (*ledger.Accoun
 	if billing == "" {
 		return q.orgAccount(scope, org)
 	}
-	a, err := q.s.account(q.ctx, billing)
+	b, err := q.s.balance(q.ctx, q.credential, billing)
 	if err != nil {
 		return nil, err
 	}
+	a := b.Account
 	if org != "" {
 		switch same, err := q.s.isOrg(q.ctx, org, a.Tenant); {
 		case err != nil:

@@ -145,8 +145,7 @@ func checkBalance(in *frontierv1beta1.GetBillingBalanceRequest) error {
 // getBillingBalance is the call of that name in Connect and gRPC. An org_id is
 // passed over.
 func getBillingBalance(q *request, in *frontierv1beta1.GetBillingBalanceRequest) (*frontierv1beta1.GetBillingBalanceResponse, error) {
-	id, _ := parseUUID(in.Id)
-	b, err := q.s.balance(q.ctx, id, in.Id)
+	b, err := q.s.balance(q.ctx, q.credential, in.Id)
 	if err != nil {
 		return nil, err
 	}

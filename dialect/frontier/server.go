@@ -130,15 +130,14 @@ func gets(r *http.Request) bool {
 // restBalance answers a balance in REST. The order of the checks is Frontier's.
 func (s *server) restBalance(x *dialect.Exchange, org, id string) error {
 	ctx := x.Context()
-	account, ok := parseUUID(id)
-	if !ok {
+	if _, ok := parseUUID(id); !ok {
 		return notUUID
 	}
 	c, err := s.authenticate(ctx, x.Request.Header, x.From)
 	if err != nil {
 		return err
 	}
-	b, err := s.balance(ctx, account, id)
+	b, err := s.balance(ctx, c, id)
 	if err != nil {
 		return err
 	}
@@ -254,46 +253,17 @@ func (s *server) mayRead(ctx context.Context, c *auth.Credential, a *ledger.Acco
 	return c.May(auth.Read) == nil && s.auth.Opens(ctx, c, a)
 }
 
-// balance returns what the account has that a billing id names: its own, or one
-// that was brought along.
-func (s *server) balance(ctx context.Context, account ledger.AccountID, id string) (ledger.Balance, error) {
-	b, err := s.ledger.Balance(ctx, account)
-	if err != nil && ledger.CodeOf(err) == ledger.NotFound {
-		if account, err = s.resolve(ctx, id); err == nil {
-			b, err = s.ledger.Balance(ctx, account)
-		}
+// balance returns what the account has that a billing id means to a caller.
+func (s *server) balance(ctx context.Context, c *auth.Credential, id string) (ledger.Balance, error) {
+	account, ok := parseUUID(id)
+	if !ok {
+		return ledger.Balance{}, unknownAccount
 	}
+	b, _, err := s.auth.Meant(ctx, auth.Frontier, id, account, func(a *ledger.Account) bool { return s.auth.Opens(ctx, c, a) })
 	if err == nil && b.Account.Mode != ledger.Own {
 		err = unknownAccount
 	}
 	return b, err
-}
-
-// account returns the account that a billing id names.
-func (s *server) account(ctx context.Context, id string) (*ledger.Account, error) {
-	account, ok := parseUUID(id)
-	if !ok {
-		return nil, unknownAccount
-	}
-	a, err := s.ledger.Account(ctx, account)
-	if err != nil && ledger.CodeOf(err) == ledger.NotFound {
-		if account, err = s.resolve(ctx, id); err == nil {
-			a, err = s.ledger.Account(ctx, account)
-		}
-	}
-	if err == nil && a.Mode != ledger.Own {
-		err = unknownAccount
-	}
-	return a, err
-}
-
-// resolve returns the account that an id means which was brought along.
-func (s *server) resolve(ctx context.Context, id string) (ledger.AccountID, error) {
-	e, err := s.auth.Resolve(ctx, auth.Frontier, id)
-	if err == nil && e.Account.IsZero() {
-		err = unknownAccount // it is an organization's
-	}
-	return e.Account, err
 }
 
 // isOrg reports whether an organization id, its UUID or one that was brought

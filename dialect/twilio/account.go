@@ -95,34 +95,19 @@ func (q *request) credential(ctx context.Context) (*auth.Credential, error) {
 	return q.s.auth.Check(ctx, auth.Twilio, user, secret, q.From())
 }
 
-// resolve returns the account that the SID in the path means: the one whose id
-// it spells if the credential opens that, else the one that was brought along
-// under it. So nobody takes a SID from who brought it by giving an account its
-// digits.
+// resolve returns the account that the SID in the path means.
 func (q *request) resolve(ctx context.Context, cred *auth.Credential) (ledger.Balance, error) {
 	id, ok := parseSID(q.sid)
 	if !ok || id.IsSystem() {
 		return ledger.Balance{}, errNoAccount
 	}
-	own, err := q.s.ledger.Balance(ctx, id)
-	switch {
-	case err == nil && q.opens(ctx, cred, own.Account):
-		if digits := strings.ToLower(q.sid[2:]); digits != q.sid[2:] {
-			q.sid = "AC" + digits
-		}
-		return own, nil
-	case err != nil && ledger.CodeOf(err) != ledger.NotFound:
-		return own, err
-	}
-	e, missing := q.s.auth.Resolve(ctx, auth.Twilio, q.sid)
-	switch {
-	case missing == nil && !e.Account.IsZero():
+	b, e, err := q.s.auth.Meant(ctx, auth.Twilio, q.sid, id, func(a *ledger.Account) bool { return q.opens(ctx, cred, a) })
+	if e.External != "" {
 		q.sid = e.External
-		return q.s.ledger.Balance(ctx, e.Account)
-	case missing != nil && ledger.CodeOf(missing) != ledger.NotFound:
-		return own, missing
+	} else if digits := strings.ToLower(q.sid[2:]); err == nil && digits != q.sid[2:] {
+		q.sid = "AC" + digits
 	}
-	return own, err
+	return b, err
 }
 
 // opens reports whether a credential opens an account: an account's token its

@@ -614,11 +614,11 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestInternal breaks the ledger below the server.
+// TestInternal breaks what is below the server.
 func TestInternal(t *testing.T) {
 	w := dialecttest.Open(t)
 	var log strings.Builder
-	h := twilio.New(nil, w.Auth, twilio.Options{Options: dialect.Options{Logger: logTo(&log)}}) // which panics
+	h := twilio.New(w.Ledger, nil, twilio.Options{Options: dialect.Options{Logger: logTo(&log)}}) // which panics
 	account := w.Account("USD", "1")
 	for _, extension := range []string{"", ".json", ".csv"} {
 		resp, body := asker{t, h}.ask(request("GET", sid(account), extension, token(w, account, true)))
