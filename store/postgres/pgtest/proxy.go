@@ -23,6 +23,7 @@ type Proxy struct {
 	silent  atomic.Bool  // nothing goes through, and nobody is told
 	replies atomic.Int64 // how many replies are lost from now on, with their connections
 	asks    atomic.Int64 // how many requests
+	trips   atomic.Int64 // see Trips
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
@@ -31,24 +32,38 @@ type Proxy struct {
 // NewProxy returns a proxy before a server. It ends with the test.
 func NewProxy(t testing.TB, target func() string) *Proxy {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "saldo-px-")
+	p, err := StartProxy(target)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{dir: dir, target: target, conns: map[net.Conn]bool{}}
-	if p.listen, err = net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432")); err != nil {
-		t.Fatal(err)
-	}
-	p.wait.Go(p.accept)
 	t.Cleanup(func() {
-		err := p.listen.Close()
-		p.Cut()
-		p.wait.Wait()
-		if err := errors.Join(err, os.RemoveAll(dir)); err != nil {
+		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	return p
+}
+
+// StartProxy starts a proxy before a server.
+func StartProxy(target func() string) (*Proxy, error) {
+	dir, err := os.MkdirTemp("", "saldo-px-")
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{dir: dir, target: target, conns: map[net.Conn]bool{}}
+	if p.listen, err = net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432")); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	p.wait.Go(p.accept)
+	return p, nil
+}
+
+// Close ends the proxy and cuts every connection.
+func (p *Proxy) Close() error {
+	err := p.listen.Close()
+	p.Cut()
+	p.wait.Wait()
+	return errors.Join(err, os.RemoveAll(p.dir))
 }
 
 // URL is where a database is, through the proxy.
@@ -58,6 +73,10 @@ func (p *Proxy) URL(database string) string {
 
 // Latency adds d to each round trip.
 func (p *Proxy) Latency(d time.Duration) { p.latency.Store(int64(d / 2)) }
+
+// Trips is how many round trips there were: how often something was asked on a
+// connection on which the last thing had been an answer.
+func (p *Proxy) Trips() int64 { return p.trips.Load() }
 
 // Silence lets nothing through, as a network does that has come apart, until it
 // is lifted; connections stay open.
@@ -99,8 +118,15 @@ func (p *Proxy) serve(client net.Conn) {
 	p.conns[client], p.conns[server] = true, true
 	p.mu.Unlock()
 	var both sync.WaitGroup
-	both.Go(func() { p.copy(server, client, &p.asks) })
-	both.Go(func() { p.copy(client, server, &p.replies) })
+	var asked atomic.Bool
+	both.Go(func() {
+		p.copy(server, client, &p.asks, func() {
+			if !asked.Swap(true) {
+				p.trips.Add(1)
+			}
+		})
+	})
+	both.Go(func() { p.copy(client, server, &p.replies, func() { asked.Store(false) }) })
 	both.Wait()
 	p.mu.Lock()
 	delete(p.conns, client)
@@ -110,7 +136,7 @@ func (p *Proxy) serve(client net.Conn) {
 
 // copy copies what comes until it ends, or is to be lost. What comes later does
 // not wait for what came before to arrive: a line is long, not slow.
-func (p *Proxy) copy(to, from net.Conn, lose *atomic.Int64) {
+func (p *Proxy) copy(to, from net.Conn, lose *atomic.Int64, came func()) {
 	type piece struct {
 		b   []byte
 		due time.Time
@@ -128,6 +154,7 @@ func (p *Proxy) copy(to, from net.Conn, lose *atomic.Int64) {
 			if left := lose.Load(); left > 0 && lose.CompareAndSwap(left, left-1) {
 				return
 			}
+			came()
 			line <- piece{b[:n], time.Now().Add(time.Duration(p.latency.Load()))}
 		}
 	})
