@@ -16,6 +16,7 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"saldo/auth"
 	"saldo/dialect"
@@ -317,6 +318,89 @@ func TestOtherAccounts(t *testing.T) {
 	out, err := called[pb.TotalDebitedTransactionsRequest, pb.TotalDebitedTransactionsResponse](c, "FrontierService", "TotalDebitedTransactions", own, in)
 	if err != nil || out.GetDebited().GetAmount() != 3 {
 		t.Errorf("debited %v, %v", out, err)
+	}
+}
+
+// TestTextIsShared: what one dialect knows of an account outlives a change by
+// another, each way round.
+func TestTextIsShared(t *testing.T) {
+	w := dialecttest.Open(t)
+	url := w.Serve(serve(w, dialect.Options{}))
+	issued := w.Issue(auth.Frontier, ledger.AccountID{}, auth.Read|auth.Admin)
+	who := "Basic " + basic(issued.Credential.ID, issued.Secret)
+	c := &goClient{t, url, http2(t), nil}
+	nested, err := structpb.NewStruct(map[string]any{"plan": map[string]any{"seats": 3.0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := &pb.BillingAccountRequestBody{Name: "Ann", Email: "ann@example.org", Phone: "1", Metadata: nested,
+		Address: &pb.BillingAccount_Address{City: "Aarhus"}, TaxData: []*pb.BillingAccount_Tax{{Type: "vat", Id: "DK1"}}}
+	made, err := called[pb.CreateBillingAccountRequest, pb.CreateBillingAccountResponse](c, "FrontierService", "CreateBillingAccount", who,
+		&pb.CreateBillingAccountRequest{OrgId: w.Tenant.ID.String(), Offline: true, Body: body})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := made.BillingAccount.Id
+	patch := func(body map[string]any) {
+		t.Helper()
+		if err := w.Native.Do(t.Context(), http.MethodPatch, "/v1/accounts/"+id, body, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func() *pb.BillingAccount {
+		t.Helper()
+		got, err := called[pb.GetBillingAccountRequest, pb.GetBillingAccountResponse](c, "FrontierService", "GetBillingAccount", who, &pb.GetBillingAccountRequest{Id: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.BillingAccount
+	}
+	want := made.BillingAccount
+	same := func() {
+		t.Helper()
+		got := read()
+		got.UpdatedAt, want.UpdatedAt = nil, nil
+		if !proto.Equal(got, want) {
+			t.Errorf("the account is\n%v, want\n%v", got, want)
+		}
+	}
+	rename := map[string]any{"id": "rename", "name": "Bea"}
+	patch(rename)
+	want.Name = "Bea"
+	same()
+	patch(map[string]any{"metadata": map[string]any{"crm": "7"}})
+	want.Metadata, _ = structpb.NewStruct(map[string]any{"crm": "7"})
+	same()
+	patch(rename) // the repeat is the same command still
+	same()
+
+	// The other way: what Frontier does not know stays when Frontier changes the rest.
+	account, _ := ledger.ParseAccountID(id)
+	a, err := w.Ledger.Account(t.Context(), account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := w.Ledger.Text(t.Context(), a.Book, a.Profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = dialect.SetMembers(text, map[string]json.RawMessage{"another": []byte(`{"of":"its own"}`)})
+	if _, err := w.Ledger.Post(t.Context(), &ledger.Command{Tenant: a.Tenant, Book: a.Book, Ops: []ledger.Op{
+		&ledger.SetAccount{Account: a.ID, Expect: a.Version, Profile: &ledger.Text{Data: text}}}}); err != nil {
+		t.Fatal(err)
+	}
+	body = &pb.BillingAccountRequestBody{Name: "Cleo"}
+	if _, err := called[pb.UpdateBillingAccountRequest, pb.UpdateBillingAccountResponse](c, "FrontierService", "UpdateBillingAccount", who,
+		&pb.UpdateBillingAccountRequest{Id: id, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	want.Name, want.Email, want.Phone, want.Address, want.TaxData = "Cleo", "", "", new(pb.BillingAccount_Address), nil
+	same()
+	if a, err = w.Ledger.Account(t.Context(), account); err == nil {
+		text, err = w.Ledger.Text(t.Context(), a.Book, a.Profile)
+	}
+	if err != nil || !strings.Contains(string(text), `"another":{"of":"its own"}`) || strings.Contains(string(text), "Aarhus") {
+		t.Errorf("the text is %s, %v", text, err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"saldo/dialect"
 	"saldo/ledger"
 )
 
@@ -96,6 +97,7 @@ type profile struct {
 	Name     string          `json:"name,omitempty"`
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 	Frontier accountNote     `json:"frontier,omitzero"`
+	stored   []byte          // all of it, with what other dialects keep there
 }
 
 // An accountNote is what only Frontier has to say of an account.
@@ -123,8 +125,12 @@ type taxNote struct {
 }
 
 func (p *profile) compose() (*ledger.Text, error) {
+	members := map[string]json.RawMessage{"name": nil, "metadata": nil, "frontier": nil}
 	b, err := json.Marshal(p)
-	return &ledger.Text{Data: b}, err
+	if err == nil {
+		err = json.Unmarshal(b, &members)
+	}
+	return &ledger.Text{Data: dialect.SetMembers(p.stored, members)}, err
 }
 
 // profile returns the profile of an account.
@@ -133,6 +139,7 @@ func (q *request) profile(a *ledger.Account) (p profile, err error) {
 	if err == nil && json.Unmarshal(data, &p) != nil {
 		p = profile{}
 	}
+	p.stored = data
 	return p, err
 }
 

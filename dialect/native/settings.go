@@ -1,9 +1,11 @@
 package native
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 
+	"saldo/dialect"
 	"saldo/ledger"
 )
 
@@ -92,7 +94,7 @@ func (q *request) mayChange(a *ledger.Account, op *ledger.SetAccount) error {
 	return nil
 }
 
-// merge gives op the profile: what the body says, and what there was of the rest.
+// merge gives op the profile: what the body says, and the rest as it was.
 func (q *request) merge(op *ledger.SetAccount, b *accountBody, id string) error {
 	a, err := q.s.ledger.Account(q.ctx, op.Account)
 	if err != nil {
@@ -112,15 +114,14 @@ func (q *request) merge(op *ledger.SetAccount, b *accountBody, id string) error 
 	if err != nil {
 		return err
 	}
-	was := parseNote(data)
-	n := note{name: b.note.name, metadata: b.note.metadata}
-	if n.name == nil {
-		n.name = was.name
+	said := make(map[string]json.RawMessage)
+	if b.note.name != nil {
+		said["name"] = b.note.name
 	}
-	if n.metadata == nil {
-		n.metadata = was.metadata
+	if b.note.metadata != nil {
+		said["metadata"] = b.note.metadata
 	}
-	op.Profile = n.compose()
+	op.Profile = &ledger.Text{Data: dialect.SetMembers(data, said)}
 	if op.Expect == 0 {
 		op.Expect = version
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"saldo/auth"
+	"saldo/dialect"
 	"saldo/ledger"
 	"saldo/money"
 )
@@ -24,34 +25,23 @@ func parseStatus(text string) (ledger.Status, error) {
 	return 0, invalidParameter("Status has to be active, suspended or closed")
 }
 
-// A profile is what an account's free text says: a name, and what others keep
-// there, which stays as it is.
-type profile struct {
-	Name     *string         `json:"name,omitempty"`
-	Metadata json.RawMessage `json:"metadata,omitempty"`
-}
-
-func (s *Server) profile(ctx context.Context, a *ledger.Account) (p profile, err error) {
-	data, err := s.ledger.Text(ctx, a.Book, a.Profile)
-	if err == nil && json.Unmarshal(data, &p) != nil {
-		p = profile{} // erased, or never there
+// profile returns the free text of an account, and the name in it.
+func (s *Server) profile(ctx context.Context, a *ledger.Account) (text []byte, name string, err error) {
+	text, err = s.ledger.Text(ctx, a.Book, a.Profile)
+	var p struct{ Name string }
+	if err == nil && json.Unmarshal(text, &p) != nil {
+		p.Name = "" // erased, or never there
 	}
-	return p, err
+	return text, p.Name, err
 }
 
-func (p *profile) name() string {
-	if p.Name == nil {
-		return ""
-	}
-	return *p.Name
-}
-
-func (p *profile) text() *ledger.Text {
-	data, err := json.Marshal(p)
+// named returns the free text of an account with another name in it.
+func named(text []byte, name string) *ledger.Text {
+	quoted, err := json.Marshal(name)
 	if err != nil {
-		panic(err) // a string, and JSON that was read
+		panic(err) // a string always can
 	}
-	return &ledger.Text{Data: data}
+	return &ledger.Text{Data: dialect.SetMembers(text, map[string]json.RawMessage{"name": quoted})}
 }
 
 // mostScanned is how many sub-accounts a page looks at for those that it is asked
@@ -170,7 +160,7 @@ func (q *request) createAccount() error {
 	if int(parent.Children) >= q.s.o.SubAccounts {
 		return &faults[manySubAccounts]
 	}
-	op := &ledger.OpenAccount{ID: q.s.ledger.NewID(), Parent: parent.ID, Mode: ledger.Drawing, Profile: (&profile{Name: &name}).text()}
+	op := &ledger.OpenAccount{ID: q.s.ledger.NewID(), Parent: parent.ID, Mode: ledger.Drawing, Profile: named(nil, name)}
 	if text := v.Get("Cap"); text != "" {
 		if op.Cap, err = parseCap(text, b.Unit); err != nil {
 			return err
@@ -265,12 +255,11 @@ func (q *request) setting(a *ledger.Account, unit money.Unit, v url.Values) (*le
 		if err := checkText("FriendlyName", name, 64); err != nil {
 			return nil, err
 		}
-		p, err := q.s.profile(q.Context(), a)
+		text, _, err := q.s.profile(q.Context(), a)
 		if err != nil {
 			return nil, err
 		}
-		p.Name = &name
-		op.Profile, changes = p.text(), true
+		op.Profile, changes = named(text, name), true
 	}
 	if text := v.Get("Status"); text != "" {
 		st, err := parseStatus(text)
@@ -340,7 +329,7 @@ func (q *request) accountItem(a *ledger.Account) (it accountItem, err error) {
 			return it, err
 		}
 	}
-	p, err := q.s.profile(ctx, a)
+	_, name, err := q.s.profile(ctx, a)
 	if err != nil {
 		return it, err
 	}
@@ -365,7 +354,7 @@ func (q *request) accountItem(a *ledger.Account) (it accountItem, err error) {
 		limit = a.Cap.TextMin(int(unit.Scale), min(leastDecimals, int(unit.Scale)))
 	}
 	at := version + "/Accounts/" + sid
-	it.name, it.status = p.name(), statusNames[st]
+	it.name, it.status = name, statusNames[st]
 	it.resource = resource{"Account", []field{
 		optional("auth_token", token),
 		optional("cap", limit), // the vendor has none
