@@ -25,12 +25,22 @@ var scenarios = []struct {
 	{"frontier-connect", []int{64}, reads("frontier-connect")},
 	{"charge", []int{64, 512}, bench.Charge},
 	{"frontier-usage", []int{64}, bench.FrontierUsage},
+	{"create-hit", []int{64}, bench.CreateHIT},
+	{"approve", []int{64}, bench.ApproveAssignment},
 	{"cold", []int{64}, bench.Cold},
 	{"bulk", []int{4}, bench.Bulk},
 	{"history", []int{16}, bench.History},
 	{"long-balance", []int{64}, bench.LongBalance},
 	{"long-charge", []int{64}, bench.LongCharge},
 	{"long-vendors", []int{64}, bench.LongVendors},
+	{"pg-charge", []int{64}, bench.PGCharge},
+	{"pg-charge-batched", []int{64}, bench.PGBatched},
+	{"pg-two-nodes", []int{64}, bench.PGTwoNodes},
+	{"pg-books", []int{64}, bench.PGBooks},
+	{"pg-balance", []int{64}, bench.PGBalance},
+	{"pg-latency-1ms", []int{64, 1024}, bench.PGLatency(time.Millisecond)},
+	{"pg-latency-5ms", []int{64, 1024}, bench.PGLatency(5 * time.Millisecond)},
+	{"pg-latency-20ms", []int{64, 1024}, bench.PGLatency(20 * time.Millisecond)},
 	{"memory", []int{0}, bench.Memory},
 	{"batch-hot", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Batch(ctx, o, true) }},
 	{"batch", []int{0}, func(ctx context.Context, o bench.Options) (*bench.Report, error) { return bench.Batch(ctx, o, false) }},
@@ -69,6 +79,9 @@ measured in turns with it:
   frontier-usage
               one usage a request by Frontier's REST, one hot account; beside native
               charges
+  create-hit, approve
+              MTurk's CreateHIT and ApproveAssignment, one a request, all of one
+              requester; beside native charges
   cold        one charge a request, over 100,000 accounts; beside one hot account
   bulk        1,000 transfers a request; beside the same
   history     statements and past balances of a long history
@@ -98,6 +111,7 @@ Without --address it starts servers of its own, on temporary directories.`,
 	f.IntVar(&o.Clients, "clients", 0, "connections (default: as the scenario has it)")
 	f.StringVar(&o.Dir, "dir", "", "where the temporary directories go (default: the system's)")
 	f.StringVar(&o.History, "history", "", "directory that has the ten million transfers, or is to keep them")
+	f.StringVar(&o.Store, "store", "", "postgres://… in which databases may be made and dropped (default: a PostgreSQL of its own)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if o.Pairs < 1 || seconds <= 0 || o.Clients < 0 {
 			return usagef("--pairs and --seconds are above zero, --clients is not below")
@@ -169,6 +183,9 @@ func (a *app) showBench(reports []*bench.Report) error {
 		if r.Rounds > 0 {
 			row["rounds"] = fmt.Sprintf("%.0f", r.Rounds)
 		}
+		if r.Trips > 0 {
+			row["trips"], row["batch"] = fmt.Sprintf("%.2f", r.Trips), fmt.Sprintf("%.0f", r.Batch)
+		}
 		if r.IdleBytes > 0 {
 			row["idle"] = fmt.Sprintf("%d MB", r.IdleBytes>>20)
 		}
@@ -177,17 +194,21 @@ func (a *app) showBench(reports []*bench.Report) error {
 		}
 		rows = append(rows, row)
 	}
-	return a.showList(rows, "scenario", "clients", "unit", "saldo", "baseline", "ratio", "rounds", "p50", "p99", "base_p50", "base_p99", "idle", "rss")
+	return a.showList(rows, "scenario", "clients", "unit", "saldo", "baseline", "ratio", "rounds", "p50", "p99", "base_p50", "base_p99", "trips", "batch", "idle", "rss")
 }
 
 // baselineCommand is what bench starts to compare with.
 func (a *app) baselineCommand() *cobra.Command {
 	var b bench.Baseline
 	c := &cobra.Command{Use: "baseline", Hidden: true, Short: "The least that could answer", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return b.Serve(c.Context(), a.stdout) }}
+		RunE: func(c *cobra.Command, _ []string) error {
+			b.Database = a.getenv("SALDO_STORE")
+			return b.Serve(c.Context(), a.stdout)
+		}}
 	c.Flags().StringVar(&b.Sample, "sample", "", "file with the answer")
 	c.Flags().StringVar(&b.File, "file", "", "file to append to")
 	c.Flags().IntVar(&b.Bytes, "bytes", 0, "how much to append")
+	c.Flags().StringVar(&b.Ask, "ask", "", "what to ask the database SALDO_STORE")
 	c.Flags().BoolVar(&b.Connect, "connect", false, "answer by Connect")
 	return c
 }

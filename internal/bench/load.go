@@ -16,9 +16,11 @@ import (
 // have to be, so that the client takes little of the machine that both share.
 type Load struct {
 	Address string
+	Also    []string // more addresses, among which the connections take turns
 	Clients int
 	For     time.Duration
 	// Request appends the nth request of a client, whole: line, headers, body.
+	// Nothing: there is no more to ask for.
 	Request func(dst []byte, client, n int) []byte
 	// Check looks at an answer; nil: its status has to be 2xx.
 	Check func(client, n, status int, body []byte) error
@@ -47,8 +49,9 @@ func (l *Load) Run(ctx context.Context) (*Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	clients := make([]*client, l.Clients)
+	addresses := append([]string{l.Address}, l.Also...)
 	for i := range clients {
-		c, err := dial(ctx, l.Address)
+		c, err := dial(ctx, addresses[i%len(addresses)])
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +105,9 @@ func dial(ctx context.Context, address string) (*client, error) {
 func (c *client) run(l *Load, number int, until time.Time) error {
 	now := time.Now()
 	for n := 0; now.Before(until); n++ {
-		c.out = l.Request(c.out[:0], number, n)
+		if c.out = l.Request(c.out[:0], number, n); len(c.out) == 0 {
+			return nil
+		}
 		if _, err := c.conn.Write(c.out); err != nil {
 			return err
 		}

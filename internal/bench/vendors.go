@@ -2,9 +2,7 @@ package bench
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,10 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"saldo/auth"
 	"saldo/dialect/native"
@@ -44,14 +38,7 @@ var questions = []question{
 	{name: "mturk", what: "MTurk: GetAccountBalance with Signature V4, made beforehand", dialect: auth.MTurk,
 		request: func(w *world, _ string, k key) (*http.Request, string, error) {
 			const body = "{}"
-			r, err := w.ask(http.MethodPost, "/", body, "Content-Type", "application/x-amz-json-1.1",
-				"X-Amz-Target", "MTurkRequesterServiceV20170117.GetAccountBalance")
-			if err != nil {
-				return nil, "", err
-			}
-			sum := sha256.Sum256([]byte(body))
-			err = v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: k.ID, SecretAccessKey: k.Secret}, r,
-				hex.EncodeToString(sum[:]), "mturk-requester", "us-east-1", time.Now())
+			r, err := w.sign(k, "GetAccountBalance", body)
 			return r, body, err
 		}},
 	{name: "gateway360", what: "Gateway360: account/get-balance", dialect: auth.Gateway360,
