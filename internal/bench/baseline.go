@@ -22,12 +22,15 @@ import (
 
 // A Baseline is the least that could answer: a bare net/http handler that
 // writes the head and the body of a sample and, with File, first appends Bytes
-// to a file and waits until they are durable, together with whoever else waits.
+// to a file and waits until they are durable, together with whoever else waits;
+// or, with Database, first asks a PostgreSQL.
 type Baseline struct {
-	Sample  string // file with a whole answer: head and body
-	File    string
-	Bytes   int
-	Connect bool // answer by a Connect handler, with the message in the sample's body
+	Sample   string // file with a whole answer: head and body
+	File     string
+	Bytes    int
+	Connect  bool   // answer by a Connect handler, with the message in the sample's body
+	Database string // URL
+	Ask      string // what: AskSelect, AskLocked, AskBatched
 }
 
 // Serve answers on a port of its own, whose address it writes to out, until ctx ends.
@@ -64,22 +67,34 @@ func (b *Baseline) Serve(ctx context.Context, out io.Writer) error {
 		defer group.close()
 	}
 	record := bytes.Repeat([]byte{0x5a}, b.Bytes)
+	var ask asker
+	if b.Database != "" {
+		var close func()
+		if ask, close, err = openAsker(ctx, b.Database, b.Ask); err != nil {
+			return err
+		}
+		defer close()
+	}
 	pool := sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
 	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength > 0 {
-			buf := pool.Get().(*[]byte)
-			for {
-				if _, err := r.Body.Read(*buf); err != nil {
-					break
-				}
-			}
-			pool.Put(buf)
+		buf := pool.Get().(*[]byte)
+		n, err := io.ReadFull(r.Body, *buf)
+		if err == nil { // there may be more than anybody looks at
+			_, err = io.Copy(io.Discard, r.Body)
+		} else if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = nil
 		}
-		if group != nil {
-			if err := group.append(record); err != nil {
-				http.Error(w, err.Error(), http.StatusInternalServerError)
-				return
-			}
+		switch {
+		case err != nil:
+		case group != nil:
+			err = group.append(record)
+		case ask != nil:
+			err = ask(r.Context(), (*buf)[:n])
+		}
+		pool.Put(buf)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
 		}
 		h := w.Header()
 		for _, f := range fields {

@@ -23,6 +23,7 @@ type Options struct {
 	Clients int
 	Dir     string // for data directories; "": a temporary one
 	History string // where the long history is, or is to be kept; "": it is made anew
+	Store   string // URL of a PostgreSQL in which databases may be made; "": one is started
 	// Address and Token name a server that runs already, to be measured without
 	// a baseline.
 	Address, Token string
@@ -69,13 +70,18 @@ func newWorld(ctx context.Context, o Options) (w *world, err error) {
 		return nil, errors.New("bench: the load is made over plain HTTP; measure a listener without TLS")
 	}
 	w.host = u.Host
+	return w, w.open(ctx)
+}
+
+// open opens a rich account.
+func (w *world) open(ctx context.Context) error {
 	a, err := w.client.Open(ctx, native.AccountRequest{Unit: "USD", Name: "bench"})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	w.account = a.ID
 	_, err = w.client.TopUp(ctx, a.ID, native.TransferRequest{ID: "bench-top-up-" + a.ID, Amount: "1000000000000"})
-	return w, err
+	return err
 }
 
 func (w *world) close() error {

@@ -23,6 +23,8 @@ type Report struct {
 	P99       string  `json:"p99,omitempty"`
 	BaseP50   string  `json:"base_p50,omitempty"`
 	BaseP99   string  `json:"base_p99,omitempty"`
+	Trips     float64 `json:"trips,omitempty"`      // round trips to the database a commit, counted on the line
+	Batch     float64 `json:"batch,omitempty"`      // commands of one commit
 	IdleBytes int64   `json:"idle_bytes,omitempty"` // of the server, before anything was asked
 	RSSBytes  int64   `json:"rss_bytes,omitempty"`  // of the server, at the end
 }
