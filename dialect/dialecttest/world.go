@@ -31,6 +31,9 @@ type World struct {
 	ids atomic.Int64
 }
 
+// Keys are the master keys of every world.
+var Keys = auth.MasterKeys{Current: 1, Keys: map[uint32][32]byte{1: {1, 2, 3}}}
+
 // A Clock stands still until it is moved.
 type Clock struct{ at atomic.Int64 }
 
@@ -76,7 +79,7 @@ func open(t testing.TB, clock *Clock) *World {
 	w.Ledger, err = ledger.Open(t.Context(), store, lo)
 	must(t, err)
 	t.Cleanup(func() { must(t, w.Ledger.Close()) })
-	no.Keys = auth.MasterKeys{Current: 1, Keys: map[uint32][32]byte{1: {1, 2, 3}}}
+	no.Keys = Keys
 	w.Auth, err = auth.Open(t.Context(), w.Ledger, no.Keys, ao)
 	must(t, err)
 	token, _, err := w.Auth.FirstOperator(t.Context())

@@ -3,7 +3,9 @@ package twilio
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -166,19 +168,66 @@ func (q *request) createAccount() error {
 			return err
 		}
 	}
-	spec := auth.Spec{Dialect: auth.Twilio, Name: "sub-account", Tenant: parent.Tenant, Root: op.ID, Scopes: scopesOf(q.cred),
-		Allow: q.cred.Allow, Expires: q.cred.Expires}
-	if _, err := q.post(parent, &ledger.Command{Ops: []ledger.Op{op}}); err != nil {
-		return err
-	}
-	if _, err := q.s.auth.Issue(q.Context(), q.cred.Number, "", spec); err != nil {
+	wanted := wantedToken{V: 1, Actor: q.cred.Number, Scopes: scopesOf(q.cred).Names(), Allow: q.cred.Allow, Expires: q.cred.Expires}
+	mark := ledger.RecordWrite{Kind: kindToken, Key: op.ID.String(), Data: encode(wanted), Deadline: now.Add(claim)}
+	if _, err := q.post(parent, &ledger.Command{Ops: []ledger.Op{op}, Records: []ledger.RecordWrite{mark}}); err != nil {
 		return err
 	}
 	made, err := q.s.ledger.Account(q.Context(), op.ID)
+	if err == nil {
+		err = q.s.equip(q.Context(), made, &wanted)
+	}
 	if err != nil {
 		return err
 	}
 	return q.giveAccount(http.StatusCreated, made)
+}
+
+// A wantedToken is the JSON of a record of kind twilio.token: a sub-account, whose
+// id is the key, is to get its auth token. Accounts are in their tenant's book and
+// credentials in the operator's, so that one command cannot make both; should the
+// server end between the two, the token is made when the record is due.
+type wantedToken struct {
+	V       int            `json:"v"`
+	Actor   uint64         `json:"actor"` // credential that asked for the sub-account
+	Scopes  []string       `json:"scopes"`
+	Allow   []netip.Prefix `json:"allow,omitempty"`
+	Expires ledger.Time    `json:"expires,omitempty"`
+}
+
+// equip makes a sub-account's token, once, and strikes it off what is wanted.
+func (s *Server) equip(ctx context.Context, a *ledger.Account, wanted *wantedToken) error {
+	scopes, err := auth.ParseScopes(wanted.Scopes)
+	if err != nil {
+		return err
+	}
+	_, err = s.auth.Issue(ctx, wanted.Actor, "twilio.token/"+a.ID.String(), auth.Spec{Dialect: auth.Twilio, Name: "sub-account",
+		Tenant: a.Tenant, Root: a.ID, Scopes: scopes, Allow: wanted.Allow, Expires: wanted.Expires})
+	if err != nil {
+		return err
+	}
+	_, err = s.post(ctx, a, ledger.RecordWrite{Kind: kindToken, Key: a.ID.String(), Expect: ledger.AnyVersion, Delete: true})
+	return raced(err)
+}
+
+// equipLate is equip of a sub-account whose maker did not come to it. A token
+// that cannot be any more, as one that has expired meanwhile, is let go.
+func (s *Server) equipLate(ctx context.Context, r *ledger.Record) (*ledger.Command, error) {
+	var wanted wantedToken
+	id, ok := ledger.ParseAccountID(r.Key)
+	if err := json.Unmarshal(r.Data, &wanted); err != nil || wanted.V != 1 || !ok {
+		return nil, fmt.Errorf("twilio: the token that %s wants cannot be read (was it written by a newer version?)", r.Key)
+	}
+	a, err := s.ledger.Account(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	switch err = s.equip(ctx, a, &wanted); ledger.CodeOf(err) {
+	case ledger.Invalid, ledger.Exists, ledger.NotFound:
+		s.Logger.Warn("a sub-account stays without a token", "dialect", auth.Twilio, "account", id, "error", err)
+		return &ledger.Command{Tenant: a.Tenant, Book: a.Book, Records: []ledger.RecordWrite{{Kind: r.Kind, Key: r.Key, Expect: r.Version, Delete: true}}}, nil
+	}
+	return nil, err
 }
 
 // scopesOf are the scopes that a credential of this API can get from another.

@@ -19,7 +19,7 @@ import (
 func TestResourceSamples(t *testing.T) {
 	w, _ := dated(t, "2026-11-21T12:00:00Z", twilio.Options{})
 	var err error // keys are made by chance, for the world's own repeats itself
-	if w.Auth, err = auth.Open(t.Context(), w.Ledger, auth.MasterKeys{Current: 1, Keys: map[uint32][32]byte{1: {1, 2, 3}}}, auth.Options{Now: w.Clock.Now}); err != nil {
+	if w.Auth, err = auth.Open(t.Context(), w.Ledger, dialecttest.Keys, auth.Options{Now: w.Clock.Now}); err != nil {
 		t.Fatal(err)
 	}
 	s := twilio.New(w.Ledger, w.Auth, twilio.Options{Options: dialect.Options{Now: w.Clock.Now}, SubAccounts: 2})

@@ -2,7 +2,9 @@ package twilio_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -287,6 +290,89 @@ func TestPages(t *testing.T) {
 		if slices.Sort(names); len(names) != c.total || len(slices.Compact(names)) != c.total || n != 3 {
 			t.Errorf("%s has %q in %d pages", c.path, names, n)
 		}
+	}
+}
+
+// stopping is chance that runs out, once.
+type stopping struct{ stop atomic.Bool }
+
+func (c *stopping) Read(p []byte) (int, error) {
+	if c.stop.CompareAndSwap(true, false) {
+		return 0, errors.New("stopped here")
+	}
+	return rand.Read(p)
+}
+
+// TestTokenComesLate stops the making of a sub-account after the account was made
+// and before its token: the token comes when the server looks at what is due.
+func TestTokenComesLate(t *testing.T) {
+	w, s := dated(t, "2026-03-01T12:00:00Z", twilio.Options{})
+	chance := new(stopping)
+	unlucky, err := auth.Open(t.Context(), w.Ledger, dialecttest.Keys, auth.Options{Now: w.Clock.Now, Rand: chance})
+	if err != nil {
+		t.Fatal(err)
+	}
+	main := w.Account("USD", "10")
+	maker := admin(w, main)
+	chance.stop.Store(true)
+	before := twilio.New(w.Ledger, unlucky, twilio.Options{Options: dialect.Options{Now: w.Clock.Now}})
+	holderOf(t, before, maker).wants(500, 20500, "POST", "/Accounts.json", "FriendlyName=Ann")
+	if chance.stop.Load() {
+		t.Fatal("it was not stopped there")
+	}
+	s = twilio.New(w.Ledger, w.Auth, twilio.Options{Options: dialect.Options{Now: w.Clock.Now}}) // as after a restart
+	a := holderOf(t, s, maker)
+	child := func() map[string]any {
+		t.Helper()
+		all := a.wants(200, 0, "GET", "/Accounts.json", "")["accounts"].([]any)
+		if len(all) != 2 {
+			t.Fatalf("the accounts are %v", all)
+		}
+		return all[1].(map[string]any)
+	}
+	if got := child(); got["auth_token"] != nil || got["friendly_name"] != "Ann" {
+		t.Fatalf("the sub-account is %v", got)
+	}
+	until(w, "2026-03-01T12:02:00Z")
+	for range 2 { // the second time there is nothing left to do
+		if err := w.Ledger.ActDue(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := child()
+	its := holder{t, s, member(got, "sid"), basic(member(got, "sid"), member(got, "auth_token"))}
+	its.wants(200, 0, "GET", "/Accounts/{}.json", "")
+	its.wants(201, 0, "POST", "/Accounts/{}/Keys.json", "") // it may do what its maker may
+
+	// One that is made without a stop has its token at once, and it stays the same.
+	made := a.wants(201, 0, "POST", "/Accounts.json", "FriendlyName=Bea")
+	until(w, "2026-03-01T12:04:00Z")
+	if err := w.Ledger.ActDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again := a.wants(200, 0, "GET", "/Accounts/"+member(made, "sid")+".json", ""); member(made, "auth_token") == "" || again["auth_token"] != made["auth_token"] {
+		t.Errorf("made is %v, later %v", made, again)
+	}
+	for row, err := range w.Ledger.Scan(t.Context(), ledger.Query{List: ledger.ListDeadlines, Until: 1 << 62}) {
+		t.Errorf("left is %+v, %v", row.Due, err)
+	}
+
+	// A token that would have expired meanwhile is let go.
+	brief, err := w.Auth.Issue(t.Context(), 0, "", auth.Spec{Dialect: auth.Twilio, Tenant: w.Tenant.Number, Root: w.Account("USD", ""),
+		Scopes: auth.Read | auth.Admin, Expires: ledger.TimeOf(w.Clock.Now().Add(time.Minute))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chance.stop.Store(true)
+	holderOf(t, twilio.New(w.Ledger, unlucky, twilio.Options{Options: dialect.Options{Now: w.Clock.Now}}), brief).wants(500, 20500, "POST", "/Accounts.json", "")
+	until(w, "2026-03-01T12:06:00Z")
+	for range 2 {
+		if err := w.Ledger.ActDue(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for row, err := range w.Ledger.Scan(t.Context(), ledger.Query{List: ledger.ListDeadlines, Until: 1 << 62}) {
+		t.Errorf("left is %+v, %v", row.Due, err)
 	}
 }
 

@@ -86,6 +86,7 @@ func New(l *ledger.Ledger, a *auth.Auth, o Options) *Server {
 	if s.callbacks == nil {
 		s.callbacks = direct()
 	}
+	l.OnDue(kindToken, s.equipLate)
 	for _, r := range routes {
 		r.metrics = o.Metrics.Operation(auth.Twilio, r.operation)
 		s.routes = append(s.routes, r)

@@ -18,10 +18,11 @@ import (
 
 // Records of this API, in the books of the accounts that they are of. A trigger's
 // key is its SID; a firing's is the trigger's SID, a slash, and which crossing it
-// is of, so that there is one of each.
+// is of, so that there is one of each; a wanted token's is the account's id.
 const (
 	kindTrigger = "twilio.trigger"
 	kindFiring  = "twilio.firing"
+	kindToken   = "twilio.token"
 
 	indexAccount = "account" // of triggers: hexadecimal digits of the account's id
 	indexArmed   = "armed"   // of triggers that may fire again, or be armed again: "1"
