@@ -21,6 +21,7 @@ import (
 
 	"saldo/dialect/mturk"
 	"saldo/dialect/mturklegacy"
+	"saldo/money"
 )
 
 // A config is what a server is told: flags over environment over the file over
@@ -55,7 +56,10 @@ type config struct {
 	MTurkShowHeld     bool
 	MTurkPlain        bool // messages without the time
 	FrontierUpdatedAt bool
-	TwilioConcurrent  int // 0: any number
+	FrontierUnit      string        // of accounts that are created by its API
+	TwilioConcurrent  int           // 0: any number
+	TwilioSubAccounts int           // 0: none
+	TwilioTriggers    time.Duration // how often they are looked at
 
 	Watch *watchConfig // of the file alone; nil: nothing
 
@@ -101,7 +105,10 @@ var settings = []setting{
 	{"mturk-plain-messages", kindYesNo, "false", "leave out the time that MTurk's messages end with", false},
 	{"twilio-concurrent", kindSize, "0", "requests for one account that Twilio's API answers at once; more get 429. 0: any number", false},
 	{"frontier-updated-at", kindYesNo, "false", "tell in frontier's balances when they changed, which Frontier itself never does", false},
+	{"twilio-sub-accounts", kindSize, "1000", "sub-accounts that are not closed which an account may have for Twilio's API to make more. 0: it makes none", false},
+	{"twilio-triggers", kindDuration, "15s", "how often Twilio's usage triggers are looked at, from 1s", false},
 	{"admin-listen", kindText, "", "another address for metrics, backups and tenants; the first one then has none of them", false},
+	{"frontier-unit", kindText, "CREDITS", "unit of the accounts that are created by Frontier's API; a tenant that has none of that code gets it, of 4 decimals", false},
 	{"tls-cert", kindText, "", "file of the TLS certificate chain, PEM; read again on SIGHUP", false},
 	{"tls-key", kindText, "", "file of the certificate's key, PEM", false},
 	{"plaintext-behind-proxy", kindYesNo, "false", "listen beyond loopback without TLS, because a proxy before the server speaks it", false},
@@ -388,7 +395,14 @@ func (c *config) fillDialects(r *reader) {
 	c.MTurkTokens, c.MTurkCurrency = r.duration("mturk-tokens"), r.text("mturk-currency")
 	c.MTurkShowHeld, c.MTurkPlain = r.yesNo("mturk-show-held"), r.yesNo("mturk-plain-messages")
 	c.FrontierUpdatedAt = r.yesNo("frontier-updated-at")
-	c.TwilioConcurrent = int(r.size("twilio-concurrent"))
+	c.FrontierUnit = r.text("frontier-unit")
+	if err := (money.Unit{Code: c.FrontierUnit, Scale: money.DefaultCreditScale, Kind: money.Credit}).Validate(); err != nil {
+		r.fail("frontier-unit", "is wrong: %v", err)
+	}
+	c.TwilioConcurrent, c.TwilioSubAccounts = int(r.size("twilio-concurrent")), int(r.size("twilio-sub-accounts"))
+	if c.TwilioTriggers = r.duration("twilio-triggers"); c.TwilioTriggers < time.Second {
+		r.fail("twilio-triggers", "is %v; they are looked at at most once a second", c.TwilioTriggers)
+	}
 }
 
 // isLoopback reports whether only this machine can reach an address.

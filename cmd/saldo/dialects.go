@@ -129,7 +129,12 @@ func (n *node) speak(native http.Handler, o dialect.Options) (shared http.Handle
 func (t *router) add(n *node, name string, o dialect.Options) {
 	switch name {
 	case auth.Twilio:
-		s := twilio.New(n.ledger, n.auth, twilio.Options{Options: o, Concurrent: n.config.TwilioConcurrent, Callbacks: watch.Guarded(n.callable(), 15*time.Second)})
+		most := n.config.TwilioSubAccounts
+		if most == 0 {
+			most = -1 // none
+		}
+		s := twilio.New(n.ledger, n.auth, twilio.Options{Options: o, Concurrent: n.config.TwilioConcurrent, SubAccounts: most,
+			Every: n.config.TwilioTriggers, Callbacks: watch.Guarded(n.callable(), 15*time.Second)})
 		t.twilio = s
 		n.running.Go(func() { s.Run(n.work) })
 	case auth.Gateway360:
@@ -140,7 +145,7 @@ func (t *router) add(n *node, name string, o dialect.Options) {
 	case auth.MTurkLegacy:
 		t.legacy = mturklegacy.New(n.ledger, n.auth, mturklegacy.Options{Options: o, Desk: n.desk, PlainMessages: n.config.MTurkPlain, Retired: n.config.LegacyRetired})
 	case auth.Frontier:
-		t.frontier = frontier.New(n.ledger, n.auth, frontier.Options{Options: o, RealUpdatedAt: n.config.FrontierUpdatedAt, Ready: n.ready})
+		t.frontier = frontier.New(n.ledger, n.auth, frontier.Options{Options: o, RealUpdatedAt: n.config.FrontierUpdatedAt, Unit: n.config.FrontierUnit, Ready: n.ready})
 	}
 }
 

@@ -24,7 +24,7 @@ type Options struct {
 	// this server; more are refused with 429. 0: any number.
 	Concurrent int
 	// SubAccounts is how many sub-accounts that are not closed an account may
-	// have for more to be made here. 0: 1,000.
+	// have for more to be made here. 0: 1,000; below 0: none are made.
 	SubAccounts int
 	// Every is how often usage triggers are looked at (see [Server.Run]). 0: 15 s.
 	Every time.Duration
