@@ -56,20 +56,33 @@ func (w *world) charges(account func() string) Load {
 func (w *world) beside(ctx context.Context, r *Report, load Load, address string, other Load) error {
 	load.Clients, load.For, load.Address = r.Clients, w.o.For, w.host
 	other.Clients, other.For, other.Address = r.Clients, w.o.For, address
+	// run also returns what the server used of the processors for each request:
+	// steadier than how many there were in a second, where other programs run.
+	run := func(load *Load) (*Result, time.Duration, error) {
+		before := w.server.cpu()
+		res, err := load.Run(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		return res, (w.server.cpu() - before) / time.Duration(max(res.Requests, 1)), nil
+	}
 	for n := range w.o.Pairs {
 		var p Pair
+		var cost, otherCost time.Duration
 		steps := []func() error{
 			func() error {
-				res, err := load.Run(ctx)
+				res, each, err := run(&load)
 				if err == nil {
 					p.setSaldo(res, 1)
+					cost = each
 				}
 				return err
 			},
 			func() error {
-				res, err := other.Run(ctx)
+				res, each, err := run(&other)
 				if err == nil {
 					p.setBase(res, 1)
+					otherCost = each
 				}
 				return err
 			},
@@ -83,7 +96,7 @@ func (w *world) beside(ctx context.Context, r *Report, load Load, address string
 			}
 		}
 		r.add(p)
-		w.o.say("%s, pair %d of %d: %.0f and %.0f %s", r.Scenario, n+1, w.o.Pairs, p.Saldo, p.Base, r.Unit)
+		w.o.say("%s, pair %d of %d: %.0f and %.0f %s, by %v and %v of this server's processors", r.Scenario, n+1, w.o.Pairs, p.Saldo, p.Base, r.Unit, cost, otherCost)
 	}
 	if w.server != nil {
 		r.RSSBytes = w.server.rss()
