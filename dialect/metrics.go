@@ -6,16 +6,23 @@
 package dialect
 
 import (
+	"context"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Metrics counts what dialects answer and how long that takes. A nil *Metrics
 // counts nothing.
 type Metrics struct {
+	// Traced says that the context of a request has a span, which its operation is
+	// to name. It is set before there are operations.
+	Traced   bool
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 }
@@ -44,6 +51,7 @@ type Operation struct {
 	requests *prometheus.CounterVec
 	codes    [600]atomic.Pointer[prometheus.Counter] // by status; nil: never answered yet
 	duration prometheus.Observer
+	traced   bool
 }
 
 // Operation returns what counts an operation of a dialect.
@@ -52,6 +60,7 @@ func (m *Metrics) Operation(dialect, name string) *Operation {
 	if m != nil {
 		op.requests = m.requests
 		op.duration = m.duration.WithLabelValues(dialect, name)
+		op.traced = m.Traced
 	}
 	return op
 }
@@ -59,13 +68,16 @@ func (m *Metrics) Operation(dialect, name string) *Operation {
 // Name is the operation's label.
 func (o *Operation) Name() string { return o.name }
 
-// Observe counts one answer.
-func (o *Operation) Observe(status int, took time.Duration) {
+// Observe counts one answer, to a request of that context.
+func (o *Operation) Observe(ctx context.Context, status int, took time.Duration) {
 	if o.duration == nil {
 		return
 	}
 	if status < 100 || status >= len(o.codes) {
 		status = 500
+	}
+	if o.traced {
+		o.describe(trace.SpanFromContext(ctx), status)
 	}
 	counter := o.codes[status].Load()
 	if counter == nil { // the first answer of its sort; whoever else finds none makes the same one
@@ -75,4 +87,14 @@ func (o *Operation) Observe(status int, took time.Duration) {
 	}
 	(*counter).Inc()
 	o.duration.Observe(took.Seconds()) // float: seconds, as Prometheus has them
+}
+
+// describe tells in a span what was asked, and what was answered.
+func (o *Operation) describe(span trace.Span, status int) {
+	span.SetName(o.dialect + " " + o.name)
+	span.SetAttributes(attribute.String("saldo.dialect", o.dialect), attribute.String("saldo.operation", o.name),
+		attribute.Int("http.response.status_code", status))
+	if status >= 500 {
+		span.SetStatus(codes.Error, "")
+	}
 }

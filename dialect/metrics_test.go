@@ -13,7 +13,7 @@ func TestMetrics(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	op := NewMetrics(registry).Operation("native", "charge")
 	for _, status := range []int{201, 402, 201, 0, 9999} {
-		op.Observe(status, time.Millisecond)
+		op.Observe(t.Context(), status, time.Millisecond)
 	}
 	want := `
 # HELP saldo_http_requests_total Requests that were answered, by dialect, operation and HTTP status code.
@@ -30,5 +30,5 @@ saldo_http_requests_total{code="500",dialect="native",operation="charge"} 2
 		t.Errorf("promlint: %v %v", problems, err)
 	}
 	var none *Metrics
-	none.Operation("native", "charge").Observe(200, time.Second) // counts nothing, and does not fail
+	none.Operation("native", "charge").Observe(t.Context(), 200, time.Second) // counts nothing, and does not fail
 }

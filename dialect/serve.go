@@ -121,7 +121,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := h.pool.Get().(*Exchange)
 	*x = Exchange{Request: r, Body: x.Body[:0], Out: x.Out[:0], Operation: h.Unknown, header: w.Header(), o: &h.Options}
 	defer func() {
-		x.Operation.Observe(x.Status, time.Since(start))
+		x.Operation.Observe(r.Context(), x.Status, time.Since(start))
 		h.recycle(x)
 	}()
 	h.answer(x)

@@ -27,14 +27,19 @@ type Options struct {
 	MaxClockStep time.Duration
 	// Observe is told of every commit, from the loop: it must be quick.
 	Observe func(Commit)
+	// Posted is told of the round that a command was decided in, by the goroutine
+	// that posted it and with its context. Took ends there when the round was durable.
+	Posted func(context.Context, *Commit)
 }
 
 // A Commit is what the loop did in one round.
 type Commit struct {
 	Commands int           // decided, replays and refusals included
 	Events   int           // made durable
-	Took     time.Duration // from the first decision to the answers
-	Append   time.Duration // of which in the store
+	Began    time.Time     // with the first decision
+	Took     time.Duration // from there to the answers
+	Appended time.Time     // when the store was asked to append, at last
+	Append   time.Duration // of Took: in the store
 	Waiting  int           // commands left in the queue
 }
 
@@ -295,6 +300,9 @@ func (l *Ledger) Post(ctx context.Context, c *Command) (Result, error) {
 	}
 	if err := l.wait(ctx, p); err != nil {
 		return Result{}, err // the queue may still have it
+	}
+	if p.commit != nil {
+		l.o.Posted(ctx, p.commit)
 	}
 	res, err, again := p.res, p.err, p.again
 	p.recycle()

@@ -143,17 +143,31 @@ func (l *Ledger) work(ctx context.Context, cmds []*prepared) error {
 		clear(l.decided)
 		return err
 	}
-	appended := time.Since(appending)
+	c := Commit{Commands: len(cmds), Events: events, Began: began, Appended: appending, Append: time.Since(appending)}
+	l.tell(l.decided, c)
 	for _, p := range l.decided {
 		p.unpin()
 		p.done <- struct{}{}
 	}
 	clear(l.decided)
 	if l.o.Observe != nil && len(cmds)+events > 0 {
-		l.o.Observe(Commit{Commands: len(cmds), Events: events, Took: time.Since(began),
-			Append: appended, Waiting: l.queue.len()})
+		c.Took, c.Waiting = time.Since(began), l.queue.len()
+		l.o.Observe(c)
 	}
 	return nil
+}
+
+// tell notes in commands that are about to be answered which round they were
+// decided in.
+func (l *Ledger) tell(decided []*prepared, c Commit) {
+	if l.o.Posted == nil {
+		return
+	}
+	told := c // here, so that nothing is allocated where nobody wants to know
+	told.Took = time.Since(c.Began)
+	for _, p := range decided {
+		p.commit = &told
+	}
 }
 
 // tick returns the time of a round: the clock's, but never before an earlier one.

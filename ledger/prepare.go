@@ -37,6 +37,8 @@ type prepared struct {
 
 	forgotten uint64 // how often rows were forgotten before it was prepared
 
+	commit *Commit // that it was decided in, if somebody wants to know
+
 	waiter
 }
 
@@ -54,7 +56,7 @@ func newPrepared(c *Command, b *book) *prepared {
 // recycle gives a command's room to later ones. Nobody else may have it: it was
 // answered, or never queued.
 func (p *prepared) recycle() {
-	p.c, p.book, p.own, p.pasts, p.tails = nil, nil, nil, nil, nil
+	p.c, p.book, p.own, p.pasts, p.tails, p.commit = nil, nil, nil, nil, nil, nil
 	p.res, p.err, p.again = Result{}, nil, nil
 	p.taken.Store(false)
 	p.accounts.reset()

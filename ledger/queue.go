@@ -192,6 +192,6 @@ func (t *Text) bytes() int {
 func (u *Usage) bytes() int { return len(u.Category) + len(u.Unit) }
 
 func (p *prepared) answer(res Result, err error) {
-	p.res, p.err = res, err
+	p.res, p.err, p.commit = res, err, nil
 	p.done <- struct{}{}
 }

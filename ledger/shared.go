@@ -441,7 +441,7 @@ func (l *Ledger) workShared(ctx context.Context, cmds []*prepared) error {
 	began := time.Now()
 	l.round.ctx = ctx
 	waiting := l.claim(cmds, l.decided[:0])
-	commit := Commit{Commands: len(waiting)}
+	commit := Commit{Commands: len(waiting), Began: began}
 	var failed error
 	for try := 0; ; try++ {
 		err := Errorf(Contention, "others changed the same book first, %d times; try again", tries)
@@ -550,7 +550,7 @@ func (l *Ledger) attempt(ctx context.Context, waiting []*prepared, try int, comm
 		return waiting, false, err
 	}
 	commit.Events += events
-	commit.Append += time.Since(appending)
+	commit.Appended, commit.Append = appending, commit.Append+time.Since(appending)
 	for b := range written {
 		b.sawAt(int64(appending.Sub(l.began)))
 	}
@@ -559,6 +559,7 @@ func (l *Ledger) attempt(ctx context.Context, waiting []*prepared, try int, comm
 	for _, p := range left {
 		stays[p] = true
 	}
+	l.tell(waiting, *commit)
 	for _, p := range waiting {
 		if !stays[p] {
 			p.unpin()

@@ -12,6 +12,10 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
 	"saldo/ledger"
 )
 
@@ -331,9 +335,15 @@ func (w *Watch) try(ctx context.Context, d *deliveryRow) (done bool) {
 	if err != nil {
 		return w.finish(ctx, now, "dropped")
 	}
+	ctx, span := w.o.Tracer.Start(ctx, "deliver "+e.Kind(), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+		attribute.String("saldo.endpoint", e.Name), attribute.String("saldo.alert", alert.ID), attribute.Int("saldo.try", now.Tries+1)))
+	defer span.End()
 	err = w.send(ctx, e, alert, []byte(now.Body))
 	if ctx.Err() != nil && err != nil {
 		return false // the try does not count: it is made again after a restart
+	}
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
 	}
 	if err == nil {
 		return w.finish(ctx, now, "ok")

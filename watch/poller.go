@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"saldo/dialect"
 	"saldo/ledger"
@@ -181,9 +184,17 @@ func (w *Watch) pollOnce(ctx context.Context, p *polled) time.Time {
 	}
 	p.asked = true
 	asked := w.o.Now()
+	ctx, span := w.o.Tracer.Start(ctx, "poll "+p.Kind, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+		attribute.String("saldo.source", p.Name), attribute.String("saldo.vendor", p.Kind)))
+	defer span.End()
 	reading, err := w.read(ctx, p.Reader)
 	if ctx.Err() != nil {
 		return asked
+	}
+	if err != nil {
+		reason, why := Explain(err)
+		span.SetAttributes(attribute.String("error.type", reason))
+		span.SetStatus(codes.Error, why)
 	}
 	took := w.o.Now().Sub(asked)
 	for try := 1; ; try++ {

@@ -14,6 +14,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"saldo/auth"
 	"saldo/dialect"
 	"saldo/ledger"
@@ -40,6 +43,8 @@ type Options struct {
 	PerVendor int
 	// HTTP sends webhooks; nil: a guarded client.
 	HTTP *http.Client
+	// Tracer makes spans of polls and deliveries; nil: there are none.
+	Tracer trace.Tracer
 	// Retries are the gaps between the tries of a delivery; nil: three days of them.
 	Retries []time.Duration
 }
@@ -77,6 +82,9 @@ func Open(ctx context.Context, o Options) (*Watch, error) {
 	}
 	if o.Retries == nil {
 		o.Retries = Retries
+	}
+	if o.Tracer == nil {
+		o.Tracer = noop.NewTracerProvider().Tracer("")
 	}
 	w := &Watch{o: o, client: o.HTTP, rush: make(chan struct{}, 1), ring: make(chan struct{}, 1), reread: make(chan struct{}, 1),
 		sources: make(map[string]*polled), vendors: make(map[string]*vendorQueue), endpoints: make(map[string]*Endpoint)}

@@ -61,7 +61,8 @@ type config struct {
 	TwilioSubAccounts int           // 0: none
 	TwilioTriggers    time.Duration // how often they are looked at
 
-	Watch *watchConfig // of the file alone; nil: nothing
+	Watch  *watchConfig // of the file alone; nil: nothing
+	Traces bool         // by the OTEL_ variables alone
 
 	File string            // the file that was read; "": none
 	from map[string]string // where each setting came from
@@ -181,6 +182,10 @@ func readConfig(getenv func(string) string, flags *pflag.FlagSet) (*config, erro
 		if err := c.k.Merge(given); err != nil {
 			return nil, err
 		}
+	}
+	var err error
+	if c.Traces, err = wantsTraces(getenv); err != nil {
+		return nil, err
 	}
 	return c, c.fill()
 }

@@ -91,12 +91,17 @@ func (n *node) begun() {
 	if n.database == nil {
 		return
 	}
-	n.customers = beginning(n.customers)
+	n.wrap(beginning)
+}
+
+// wrap puts something before every handler.
+func (n *node) wrap(with func(http.Handler) http.Handler) {
+	n.customers = with(n.customers)
 	if n.admin != nil {
-		n.admin = beginning(n.admin)
+		n.admin = with(n.admin)
 	}
 	for name, h := range n.own {
-		n.own[name] = beginning(h)
+		n.own[name] = with(h)
 	}
 }
 

@@ -45,6 +45,7 @@ type node struct {
 	auth     *auth.Auth
 	desk     *mturk.Desk
 	metrics  *metrics
+	traces   *tracing // nil: none
 	watch    *watch.Watch
 
 	customers http.Handler
@@ -73,7 +74,14 @@ func openNode(ctx context.Context, c *config, log *slog.Logger) (_ *node, err er
 	if err != nil {
 		return nil, err
 	}
-	if n.ledger, err = ledger.Open(ctx, store, ledger.Options{Logger: log, Observe: n.metrics.commit}); err != nil {
+	o := ledger.Options{Logger: log, Observe: n.metrics.commit}
+	if c.Traces {
+		if n.traces, err = openTracing(ctx, log); err != nil {
+			return nil, err
+		}
+		store, o.Posted = n.traces.store(store), n.traces.posted
+	}
+	if n.ledger, err = ledger.Open(ctx, store, o); err != nil {
 		return nil, err
 	}
 	keys, err := auth.LoadMasterKeys(c.Data, c.MasterKeyFile, c.MasterKey)
@@ -98,6 +106,9 @@ func openNode(ctx context.Context, c *config, log *slog.Logger) (_ *node, err er
 	n.metrics.watch(n)
 	n.route(registry, keys)
 	n.begun()
+	if n.traces != nil {
+		n.wrap(n.traces.requests)
+	}
 	return n, nil
 }
 
@@ -108,6 +119,9 @@ func (n *node) openWatch(ctx context.Context, keys auth.MasterKeys) error {
 		return err
 	}
 	o := watch.Options{Ledger: n.ledger, Logger: n.log, Keys: keys}
+	if n.traces != nil {
+		o.Tracer = n.traces.tracer
+	}
 	if n.config.Store != "" {
 		host, _ := os.Hostname()
 		o.Node = host + " " + newID() // of this process: what another one claimed runs out
@@ -200,6 +214,7 @@ func readSecret(path string) (string, error) {
 // route makes what answers requests.
 func (n *node) route(registry *prometheus.Registry, keys auth.MasterKeys) {
 	counts := dialect.NewMetrics(registry)
+	counts.Traced = n.traces != nil
 	rate := native.Rate{Requests: int(n.config.Rate), Window: time.Minute}
 	if rate.Requests == 0 {
 		rate.Requests = -1
@@ -261,6 +276,7 @@ func (n *node) close() error {
 	if n.database != nil {
 		err = errors.Join(err, n.database.Close())
 	}
+	n.traces.close()
 	return err
 }
 

@@ -78,7 +78,7 @@ func (c *call) counted() int {
 func (s *server) serveCall(w http.ResponseWriter, r *http.Request, e *endpoint, p params) {
 	start := time.Now()
 	c := &call{ResponseWriter: w, endpoint: e, request: r, params: p, o: &s.o}
-	defer func() { e.operation.Observe(c.counted(), time.Since(start)) }()
+	defer func() { e.operation.Observe(r.Context(), c.counted(), time.Since(start)) }()
 	defer func() {
 		if p := recover(); p != nil {
 			s.failed(c, p)

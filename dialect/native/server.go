@@ -243,7 +243,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				status = q.refuse(w, refuse(CodeInternal, ""))
 			}
 		}
-		operation.Observe(status, time.Since(start))
+		operation.Observe(r.Context(), status, time.Since(start))
 		s.recycle(q)
 	}()
 	rt, err := s.tree.find(q)
