@@ -20,9 +20,9 @@ import (
 // everyPage returns every page there is, on a demo.
 func everyPage(s *server) []string {
 	ann, bjorn, dora := s.account("ann"), s.account("bjørn"), s.account("dora")
-	return []string{"/", "/accounts", "/accounts?q=ann", "/accounts?q=nobody", "/accounts/" + ann, "/accounts/" + ann + "?kind=refund", "/accounts/" + bjorn + "/holds",
+	return []string{"/", "/accounts", "/accounts?q=ann", "/accounts?q=nobody", "/accounts/" + ann, "/accounts/" + ann + "?kind=refund", "/accounts/" + bjorn + "/holds", "/accounts/" + dora + "/rules",
 		"/accounts/" + ann + "/sub-accounts", "/accounts/" + ann + "/ask-as", "/accounts/" + s.account("Twilio main account") + "/access",
-		"/accounts/" + s.account("ann's phone"), "/accounts/" + dora, "/vendors", "/vendors/ours", "/rules", "/webhooks", "/webhooks?state=dead", "/journal"}
+		"/accounts/" + s.account("ann's phone"), "/accounts/" + dora, "/accounts/00000000-0000-7000-8000-000000000001", "/vendors", "/vendors/ours", "/rules", "/webhooks", "/webhooks?state=dead", "/journal"}
 }
 
 // furnish gives a demo something to show on every page.
@@ -49,26 +49,29 @@ func TestPages(t *testing.T) {
 	s := startDemo(t, false, local)
 	furnish(s)
 	b := open(t, s)
+	b.excuse("404 (Not Found)") // the account that is not there
 	b.visit("/")
 	b.shows("A token of the native API")
 	b.accessible("sign in")
 	b.signIn(s.token)
 	pages := everyPage(s)
 	wait(t, "the source to be read", func() bool { return s.call("GET", "/v1/sources/ours", nil)["balance"] != nil })
-	for _, screen := range []struct {
-		width, height int64
-		scheme        string
-	}{{1280, 900, "light"}, {360, 740, "dark"}, {360, 740, "light"}, {3840, 2160, "dark"}} {
-		b.size(screen.width, screen.height)
-		b.scheme(screen.scheme)
-		for _, page := range pages {
+	for _, page := range pages {
+		b.turnTo(page)
+		for _, screen := range []struct {
+			width, height int64
+			scheme        string
+		}{{360, 740, "dark"}, {3840, 2160, "dark"}, {1280, 900, "light"}} {
 			what := fmt.Sprintf("%s, %d wide, %s", page, screen.width, screen.scheme)
-			b.visit(page)
+			b.size(screen.width, screen.height)
+			b.scheme(screen.scheme)
 			b.ready()
 			b.fits(what)
-			b.accessible(what)
-			b.check()
+			if screen.width < 2000 {
+				b.accessible(what)
+			}
 		}
+		b.check()
 	}
 }
 

@@ -40,7 +40,7 @@ func (n *node) watchEndpoints() []native.Endpoint {
 			Doc: documentOf("source", "What a source has shown, oldest first; since=2030-01-31T12:00:00Z (default: a week)", "", "Reading", true, "id")},
 
 		{Method: get, Path: "/v1/rules", Operation: "listRules", Scope: auth.Read, Serve: w.listRules,
-			Doc: documentOf("rule", "The rules of a tenant", "", "Rule", true)},
+			Doc: documentOf("rule", "The rules of a tenant, or those about an account or a source, by name", "", "Rule", true)},
 		{Method: post, Path: "/v1/rules", Operation: "createRule", Scope: auth.Admin, Status: http.StatusCreated, Serve: w.createRule,
 			Doc: documentOf("rule", "Add a rule about a source or an account", "RuleRequest", "Rule", false)},
 		{Method: get, Path: "/v1/rules/{id}", Operation: "readRule", Scope: auth.Read, Serve: w.readRule,
@@ -70,7 +70,7 @@ func (n *node) watchEndpoints() []native.Endpoint {
 		{Method: post, Path: "/v1/deliveries/{id}/replay", Operation: "replayDelivery", Scope: auth.Admin, Serve: w.replay,
 			Doc: documentOf("webhook", "Deliver once more, under the same id of the message", "", "Removed", false, "id")},
 		{Method: get, Path: "/v1/alerts", Operation: "listAlerts", Scope: auth.Read, Serve: w.listAlerts,
-			Doc: documentOf("rule", "What rules have fired and resolved, newest first", "", "Alert", true)},
+			Doc: documentOf("rule", "What rules have fired and resolved, newest first; state=firing: what fires now", "", "Alert", true)},
 	}
 	for i := range all {
 		all[i].Tenant = true
@@ -374,9 +374,36 @@ func (w watchAPI) createRule(c *native.Call) (any, error) {
 	return viewRule(made), nil
 }
 
+// listRules pages by name; account and source choose those about one.
 func (w watchAPI) listRules(c *native.Call) (any, error) {
+	query := c.Request.URL.Query()
+	limit, err := limitOf(query)
+	if err != nil {
+		return nil, err
+	}
+	after, err := cursorOf(query)
+	if err != nil {
+		return nil, err
+	}
+	var account ledger.AccountID
+	if text := query.Get("account"); text != "" {
+		var ok bool
+		if account, ok = ledger.ParseAccountID(text); !ok {
+			return nil, native.Invalid("account", "has to be the id of an account")
+		}
+	}
+	source := query.Get("source")
 	p := page{Items: []any{}}
+	last := ""
 	for _, r := range w.Rules(c.Tenant) {
+		if r.Name <= after || !account.IsZero() && r.Account != account || source != "" && r.Source != source {
+			continue
+		}
+		if len(p.Items) == limit {
+			p.Next = cursorAt(last)
+			break
+		}
+		last = r.Name
 		p.Items = append(p.Items, viewRule(r))
 	}
 	return p, nil
@@ -573,36 +600,63 @@ func (w watchAPI) replay(c *native.Call) (any, error) {
 	return map[string]any{"id": c.Params[0], "created_at": stamp(time.Now()), "deleted": false}, nil
 }
 
-// listAlerts pages by the key of the last alert.
+// examined is how many alerts a page may look at to find those that fire.
+const examined = 10_000
+
+// listAlerts pages by the key of the last alert. state=firing chooses those that
+// fire now, whenever they began to.
 func (w watchAPI) listAlerts(c *native.Call) (any, error) {
 	query := c.Request.URL.Query()
 	limit, err := limitOf(query)
 	if err != nil {
 		return nil, err
 	}
-	from := ""
-	if cursor := query.Get("cursor"); cursor != "" {
-		raw, err := base64.RawURLEncoding.DecodeString(cursor)
-		if err != nil || len(raw) == 0 {
-			return nil, native.Invalid("cursor", "has to be what next was, unchanged")
-		}
-		from = string(raw)
+	from, err := cursorOf(query)
+	if err != nil {
+		return nil, err
+	}
+	state := query.Get("state")
+	if state != "" && state != "firing" {
+		return nil, native.Invalid("state", "has to be firing, or absent")
 	}
 	p := page{Items: []any{}}
-	last := ""
+	last, looked := "", 0
+	var failed error
 	err = w.Alerts(c.Context, c.Tenant, from, func(key string, a *watch.Alert) bool {
-		if len(p.Items) == limit {
-			p.Next = base64.RawURLEncoding.EncodeToString([]byte(last))
+		if len(p.Items) == limit || looked == examined {
+			p.Next = cursorAt(last)
 			return false
 		}
 		last = key
+		looked++
+		if state != "" {
+			fires, err := w.Fires(c.Context, c.Tenant, a)
+			if failed = err; err != nil || !fires {
+				return err == nil
+			}
+		}
 		p.Items = append(p.Items, struct {
 			watch.Alert
 			CreatedAt string `json:"created_at"`
 		}{*a, a.Time.String()})
 		return true
 	})
-	return p, err
+	return p, errors.Join(err, failed)
+}
+
+// cursorAt and cursorOf write and read where a page ended.
+func cursorAt(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
+
+func cursorOf(query url.Values) (string, error) {
+	cursor := query.Get("cursor")
+	if cursor == "" {
+		return "", nil
+	}
+	key, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(key) == 0 {
+		return "", native.Invalid("cursor", "has to be what next was, unchanged")
+	}
+	return string(key), nil
 }
 
 func limitOf(query url.Values) (int, error) {
@@ -617,6 +671,9 @@ func limitOf(query url.Values) (int, error) {
 	return n, nil
 }
 
+// filters are what lists of these can be asked for by.
+var filters = map[string][]string{"Reading": {"since"}, "Rule": {"account", "source"}, "Delivery": {"state"}, "Alert": {"state"}}
+
 // documentOf makes the OpenAPI operation of a call.
 func documentOf(tag, summary, request, answer string, list bool, params ...string) json.RawMessage {
 	ref := func(name string) object { return object{"$ref": "#/components/schemas/" + name} }
@@ -629,7 +686,7 @@ func documentOf(tag, summary, request, answer string, list bool, params ...strin
 		parameters = append(parameters, object{"name": p, "in": "path", "required": true, "schema": text})
 	}
 	if list {
-		for _, name := range []string{"limit", "cursor", "since", "state"} {
+		for _, name := range append([]string{"limit", "cursor"}, filters[answer]...) {
 			parameters = append(parameters, object{"name": name, "in": "query", "schema": text})
 		}
 	}

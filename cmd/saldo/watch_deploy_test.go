@@ -205,11 +205,26 @@ func TestWatchDocument(t *testing.T) {
 	call("GET", "/v1/rules/low", "")
 	call("POST", "/v1/rules/low/test", "{}")
 	waitUntil(t, "it fires", func() bool { return strings.Contains(call("GET", "/v1/alerts", ""), `"state":"firing"`) })
+	if answer := call("GET", "/v1/alerts?state=firing", ""); strings.Count(answer, `"rule":"low"`) != 1 {
+		t.Errorf("what fires: %s", answer)
+	}
+	call("POST", "/v1/rules", `{"name":"another","source":"llm","when":"balance","levels":[{"level":"warning","at":"1"}]}`)
+	for query, want := range map[string]string{"?account=" + account: "low", "?source=llm": "another", "?limit=1": "another"} {
+		if got := field(mustObject(t, call("GET", "/v1/rules"+query, "")), "data.items.name"); got != want {
+			t.Errorf("the first rule of %s is %s, want %s", query, got, want)
+		}
+	}
+	if answer := call("GET", "/v1/rules?limit=1", ""); !strings.Contains(answer, `"next":`) {
+		t.Errorf("one of two rules has no next: %s", answer)
+	}
 	waitUntil(t, "it is refused", func() bool { return strings.Contains(call("GET", "/v1/deliveries?state=open", ""), `"tries":1`) })
 	id := field(mustObject(t, call("GET", "/v1/deliveries", "")), "data.items.id")
 	call("POST", "/v1/deliveries/"+id+"/replay", "{}")
 	call("POST", "/v1/webhooks/ops/enable", "{}")
 	call("DELETE", "/v1/rules/low", "")
+	if answer := call("GET", "/v1/alerts?state=firing", ""); strings.Contains(answer, `"rule":"low"`) {
+		t.Errorf("a rule that is gone fires: %s", answer)
+	}
 	call("DELETE", "/v1/webhooks/ops", "")
 	call("DELETE", "/v1/sources/llm", "")
 

@@ -10,9 +10,10 @@ import { Statement } from './statement.js';
 import { Holds } from './holds.js';
 import { Children, Access } from './access.js';
 import { AskAs } from './ask.js';
+import { RuleList } from './rules.js';
 import { Move, Change } from './forms.js';
 
-const parts = { '': 'Statement', holds: 'Holds', 'sub-accounts': 'Sub-accounts', 'ask-as': 'Ask as', access: 'Access' };
+const parts = { '': 'Statement', holds: 'Holds', 'sub-accounts': 'Sub-accounts', rules: 'Rules', 'ask-as': 'Ask as', access: 'Access' };
 
 export default function Account({ id, part = '' }) {
   const { data: account, error, reload } = useData((signal) => get(path`/v1/accounts/${id}`, {}, signal), [id]);
@@ -28,18 +29,21 @@ export default function Account({ id, part = '' }) {
   if (!account) return error ? html`<h1 tabindex="-1">${error.status === 404 ? 'There is no such account' : 'Account'}</h1>
     ${error.status === 404 ? html`<p>Or this credential does not open it: <code>${id}</code>. <${Link} to="/accounts">All accounts<//></p>` : html`<${Problem} error=${error} retry=${reload} />`}` : html`<${Loading} />`;
   keepName(account);
+  const whole = !session.get().account; // rules are for who opens all accounts
   const done = () => { reload(); move((n) => n + 1); };
+  const has = (name) => ({ 'sub-accounts': account.children > 0 || part === name || (may('admin') && account.mode !== 'drawing'), rules: whole }[name] ?? true);
   return html`<${Head} account=${account} />
     <${Problem} error=${error} retry=${reload} />
     <${Figures} balance=${account.balance} />
     <${Actions} account=${account} open=${open} />
     <${History} account=${account} moved=${moved} />
-    <nav class="tabs" aria-label="Of this account"><ul>${Object.entries(parts).filter(([name]) => name !== 'sub-accounts' || account.children > 0 || part === name).map(([name, title]) => html`
+    <nav class="tabs" aria-label="Of this account"><ul>${Object.entries(parts).filter(([name]) => has(name)).map(([name, title]) => html`
       <li><${Link} keep to=${path`/accounts/${account.id}` + (name ? '/' + name : '')} aria-current=${part === name ? 'page' : undefined}>${title}${
         name === 'holds' && account.open_holds > 0 ? html` <span class="count">${account.open_holds}</span>` : ''}${name === 'sub-accounts' && account.children > 0 ? html` <span class="count">${account.children}</span>` : ''}<//></li>`)}</ul></nav>
     ${part === '' && html`<${Statement} account=${account} moved=${moved} refund=${(line) => open({ kind: 'refund', of: line })} />`}
     ${part === 'holds' && html`<${Holds} account=${account} moved=${moved} open=${open} />`}
     ${part === 'sub-accounts' && html`<${Children} account=${account} moved=${moved} />`}
+    ${part === 'rules' && whole && html`<section aria-label="Rules"><${RuleList} account=${account} /></section>`}
     ${part === 'ask-as' && html`<${AskAs} account=${account} />`}
     ${part === 'access' && html`<${Access} account=${account} />`}
     ${!(part in parts) && html`<p>There is no such part of an account.</p>`}

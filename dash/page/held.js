@@ -10,8 +10,7 @@ import { add } from './decimal.js';
 export const sources = (signal) => get('/v1/sources', { limit: 1000 }, signal);
 
 // Left says how long a source lasts, as far as that is known.
-export function Left({ time, state }) {
-  if (state === 'failed' && !time?.known) return html`<span class="unknown">unknown</span>`;
+export function Left({ time }) {
   if (!time?.known) return html`<span class="unknown" title=${time?.why}>unknown</span>`;
   return html`<span title=${`Between ${duration(time.least_seconds)} and ${time.most_seconds ? duration(time.most_seconds) : 'longer'}`}>about ${duration(time.about_seconds)}<br />
     <small class="dim">${duration(time.least_seconds)} – ${time.most_seconds ? duration(time.most_seconds) : 'longer'}</small></span>`;
@@ -40,14 +39,17 @@ export function Held() {
   </div></section>`;
 }
 
-// firing returns the alerts whose last word was that they fire.
-export function firing(alerts) {
-  const last = new Map();
-  for (const a of alerts) {
-    const key = [a.rule_id || a.rule, a.level, a.source, a.account].join('\n');
-    if (!last.has(key) && !a.test) last.set(key, a);
+// firing asks for the alerts that fire now. The server looks through a part of
+// all alerts for each page, so a page may have none and not be the last.
+export async function firing(signal) {
+  const all = [];
+  for (let cursor = ''; all.length < 200;) {
+    const page = await get('/v1/alerts', { state: 'firing', limit: 200, cursor }, signal);
+    all.push(...page.items);
+    if (!page.next) break;
+    cursor = page.next;
   }
-  return [...last.values()].filter((a) => a.state === 'firing' && a.when !== 'hold_expired');
+  return all;
 }
 
 // Words is what an alert says, with its account by name.
@@ -58,11 +60,10 @@ export function Words({ alert: a }) {
 
 // Alerts is what fires now.
 export function Alerts() {
-  const { data, error, reload } = useData((signal) => get('/v1/alerts', { limit: 200 }, signal), []);
+  const { data, error, reload } = useData(firing, []);
   useEvery(reload, 3000);
-  const now = data ? firing(data.items) : [];
   return html`<section aria-labelledby="alerts"><h2 id="alerts">Alerts</h2>
     <${Problem} error=${error} />
-    ${data && now.length === 0 && html`<p class="nothing">None is firing.</p>`}
-    <ul class="alerts" aria-live="polite">${now.map((a) => html`<li key=${a.id}><${Badge}>${a.level}<//> <${Words} alert=${a} /> <span class="dim"><${Time} at=${a.created_at} /></span></li>`)}</ul></section>`;
+    ${data?.length === 0 && html`<p class="nothing">None is firing.</p>`}
+    <ul class="alerts" aria-live="polite">${data?.map((a) => html`<li key=${a.id}><${Badge}>${a.level}<//> <${Words} alert=${a} /> <span class="dim"><${Time} at=${a.created_at} /></span></li>`)}</ul></section>`;
 }

@@ -1,7 +1,7 @@
 // The overview: what is owed, what moves, whether all is well.
 import { html, useRef, useState } from './html.js';
 import { useData, useEvery, useSlow, useStore, connection } from './state.js';
-import { get, path } from './api.js';
+import { get } from './api.js';
 import { Amount, Loading, Problem, Time } from './parts.js';
 import { Link, useTitle } from './router.js';
 import { useBook, live } from './stream.js';
@@ -50,34 +50,57 @@ function Latest() {
     <p><${Link} to="/journal">The whole journal<//></p></section>`;
 }
 
-// Health says whether the server is ready, and how fast its books grow.
+const sampled = 200; // entries that are counted of what happened between two looks
+
+// look reads the heads of all books and, of those that moved since the looks
+// before, how many transfers their new entries made. Where there are too many
+// to read them all, the oldest of them stand for the rest.
+async function look(looks, signal) {
+  const { items } = await get('/v1/books', {}, signal);
+  return Promise.all(items.map(async (head) => {
+    const now = performance.now();
+    const list = looks.get(head.id) || [];
+    const was = list.at(-1);
+    const step = { seq: head.seq, at: now };
+    if (was) {
+      step.entries = Math.max(0, head.seq - was.seq);
+      step.seconds = (now - was.at) / 1000;
+      const limit = Math.min(step.entries, sampled);
+      const counted = limit ? (await get('/v1/events', { book: head.name, after: was.seq, limit }, signal)).items : [];
+      const transfers = counted.reduce((n, e) => n + (e.transfers?.length || 0), 0);
+      step.about = counted.length < step.entries;
+      step.transfers = counted.length ? (transfers * step.entries) / counted.length : 0;
+    }
+    looks.set(head.id, [...list, step].slice(-91));
+    return { head, steps: looks.get(head.id).slice(1) };
+  }));
+}
+
+// Health says whether the server is ready, and how much its books move.
 function Health() {
   const c = useStore(connection);
   const flow = useStore(live);
-  const { data, reload } = useData(async (signal) => {
-    const { items } = await get('/v1/books', {}, signal);
-    return Promise.all(items.map((b) => get(path`/v1/books/${b.id}`, {}, signal).then((head) => ({ ...head, read: performance.now() }))));
-  }, []);
+  const looks = useRef(new Map());
+  const { data, reload } = useData((signal) => look(looks.current, signal), []);
   useEvery(reload, 2000);
   return html`<section aria-labelledby="health"><h2 id="health">Health</h2>
     <dl class="facts">
       <dt>Server</dt><dd>${c.up ? html`<span class="badge good">answers</span>` : html`<span class="badge bad">does not answer</span>`}</dd>
       <dt>Event stream</dt><dd>${{ on: 'open', connecting: 'connecting …', off: 'closed' }[flow]}</dd>
     </dl>
-    ${data?.map((b) => html`<${Book} key=${b.id} head=${b} />`)}</section>`;
+    ${data?.map(({ head, steps }) => html`<${Book} key=${head.id} head=${head} steps=${steps} />`)}</section>`;
 }
 
-function Book({ head }) {
-  const past = useRef([]);
-  const list = past.current;
-  if (!list.length || list[list.length - 1].read !== head.read) list.push(head);
-  while (list.length > 91) list.shift();
-  const rates = list.slice(1).map((h, n) => Math.max(0, (h.seq - list[n].seq) / ((h.read - list[n].read) / 1000)));
-  const window = list.slice(-6);
-  const span = (window[window.length - 1].read - window[0].read) / 1000;
-  const rate = span > 1 ? (head.seq - window[0].seq) / span : null;
-  const shown = rate === null ? '…' : rate < 10 ? rate.toFixed(1) : Math.round(rate).toLocaleString('en').replaceAll(',', ' ');
-  return html`<div class="book"><p><strong>${shown}</strong> entries a second in book <code>${head.name}</code></p>
-    <${Spark} values=${rates} most=${5} label=${`Entries a second in the last minutes, now ${shown}`} />
-    <p class="dim">Entry ${head.seq}${head.updated_at && html`, <${Time} at=${head.updated_at} />`}, head <code title=${head.hash}>${(head.hash || '').slice(0, 12)}</code></p></div>`;
+function Book({ head, steps }) {
+  const last = steps.slice(-5);
+  const sum = (name) => last.reduce((n, s) => n + s[name], 0);
+  const rate = (name) => {
+    if (!sum('seconds')) return '…';
+    const n = sum(name) / sum('seconds');
+    return n < 10 ? n.toFixed(1) : Math.round(n).toLocaleString('en').replaceAll(',', ' ');
+  };
+  const about = last.some((s) => s.about) ? 'about ' : '';
+  return html`<div class="book"><p>${about}<strong>${rate('transfers')}</strong> transfers a second in book <code>${head.name}</code></p>
+    <${Spark} values=${steps.map((s) => s.transfers / s.seconds)} most=${5} label=${`Transfers a second in the last minutes, now ${about}${rate('transfers')}`} />
+    <p class="dim">${rate('entries')} entries a second. Entry ${head.seq}${head.updated_at && html`, <${Time} at=${head.updated_at} />`}, head <code title=${head.hash}>${(head.hash || '').slice(0, 12)}</code></p></div>`;
 }

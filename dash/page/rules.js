@@ -2,60 +2,94 @@
 import { html, useState } from './html.js';
 import { useData, useEvery, may, notify } from './state.js';
 import { get, path } from './api.js';
-import { Badge, Field, Loading, Modal, Nothing, Problem, Table, Time, Who } from './parts.js';
-import { Link, useTitle } from './router.js';
+import { Badge, Check, Field, Loading, Modal, Nothing, Pager, Problem, Table, Time, Who } from './parts.js';
+import { Link, query, usePlace, useTitle } from './router.js';
 import { Buttons, Confirm, Outcome, useCommand } from './forms.js';
 import { Words, firing } from './held.js';
 
+// conditions says of each what it is, with … for the threshold, and how that is
+// written.
 const conditions = {
-  balance: ['balance at or below', '12.50, or 20% of the last top-up'], runway: ['time left at or below', '36h or 3d'], reading_age: ['last reading is older than', '1h'],
-  drift: ['differs from our own account by', '1.00'], credit_used: ['of the credit limit is used', '80%'], hold_expired: ['a hold expired', ''],
+  balance: ['balance at or below …', '12.50, or 20% of the last top-up'], runway: ['time left at or below …', '36h or 3d'], reading_age: ['last reading … old, or older', '1h'],
+  drift: ['… or more between it and our own account', '1.00'], credit_used: ['… of the credit limit is used', '80%'], hold_expired: ['a hold expired', ''],
 };
 const ofSource = ['balance', 'runway', 'reading_age', 'drift'], ofAccount = ['balance', 'credit_used', 'hold_expired'];
 
 export default function Rules() {
   useTitle('Rules');
-  const { data, error, reload } = useData((signal) => get('/v1/rules', { limit: 1000 }, signal), []);
-  const { data: alerts, reload: again } = useData((signal) => get('/v1/alerts', { limit: 200 }, signal), []);
-  useEvery(() => { reload(); again(); }, 3000);
+  const { data: alerts, reload } = useData((signal) => get('/v1/alerts', { limit: 100 }, signal), []);
+  useEvery(reload, 3000);
+  return html`<${RuleList} heading=${html`<h1 tabindex="-1">Rules</h1>`} />
+    <section aria-labelledby="told"><h2 id="told">What was told</h2>
+      ${alerts && (alerts.items.length === 0 ? html`<${Nothing}>Nothing yet.<//>` : html`<${Table} label="Alerts" head=${['Time', 'State', 'Level', 'Rule', 'In words']}><tbody>${alerts.items.map((a) => html`<tr key=${a.id}>
+        <td><${Time} at=${a.created_at} /></td><td><${Badge}>${a.state}<//></td><td><${Badge}>${a.level}<//></td><td>${a.rule}${a.test && ' (test)'}</td><td class="what"><${Words} alert=${a} /></td></tr>`)}</tbody><//>`)}</section>`;
+}
+
+// A RuleList is the rules of everybody, or those about one account, with what
+// can be done with them.
+export function RuleList({ account: a, heading }) {
+  const cursor = usePlace().query.get('cursor') || '';
+  const { data, error, reload } = useData((signal) => Promise.all([get('/v1/rules', { account: a?.id, cursor, limit: 50 }, signal), firing(signal)]), [a?.id, cursor]);
+  useEvery(reload, 3000);
   const [form, open] = useState(null);
-  const fires = new Set(firing(alerts?.items || []).map((a) => a.rule_id));
-  const names = new Set(firing(alerts?.items || []).map((a) => a.rule));
-  return html`<header class="title"><h1 tabindex="-1">Rules</h1>${may('admin') && html`<div class="tools"><button type="button" onClick=${() => open({ kind: 'new' })}>New rule</button></div>`}</header>
-    <p class="dim">A rule tells once when a threshold is crossed, and once when it is good again.</p>
+  const [rules, alerts] = data || [];
+  const fires = new Set(alerts?.map((x) => x.rule_id));
+  return html`<header class="title">${heading || html`<p class="dim">Who is told, and when, about this account.</p>`}
+      ${may('admin') && (!a || a.mode !== 'drawing') && html`<div class="tools"><button type="button" onClick=${() => open({ kind: 'new' })}>New rule</button></div>`}</header>
+    ${heading && html`<p class="dim">A rule tells once when a threshold is crossed, and once when it is good again.</p>`}
     <${Problem} error=${error} retry=${reload} />
     ${!data && !error && html`<${Loading} />`}
-    ${data && (data.items.length === 0 ? html`<${Nothing}>There are no rules yet.<//>` : html`<${Table} label="Rules" head=${['Rule', 'About', 'When', 'State', { unseen: 'What can be done' }]}><tbody>${data.items.map((r) => html`<tr key=${r.id}>
-      <th scope="row">${r.name}</th><td>${r.source ? html`<${Link} to=${path`/vendors/${r.source}`}>${r.source}<//>` : html`<${Who} id=${r.account} />`}</td>
-      <td>${conditions[r.when]?.[0] || r.when} ${r.levels.map((l) => html`<span class="level">${l.at} <${Badge}>${l.level}<//></span> `)}</td>
-      <td>${fires.has(r.id) || names.has(r.name) ? html`<${Badge}>firing<//>` : html`<span class="dim">quiet</span>`}</td>
-      <td class="buttons">${may('admin') && html`<button type="button" onClick=${() => open({ kind: 'test', rule: r })}>Test</button>${!r.id.includes('/') && html`<button type="button" onClick=${() => open({ kind: 'remove', rule: r })}>Remove</button>`}`}</td></tr>`)}</tbody><//>`)}
-    <section aria-labelledby="told"><h2 id="told">What was told</h2>
-      ${alerts && (alerts.items.length === 0 ? html`<${Nothing}>Nothing yet.<//>` : html`<${Table} label="Alerts" head=${['Time', 'State', 'Level', 'Rule', 'In words']}><tbody>${alerts.items.slice(0, 100).map((a) => html`<tr key=${a.id}>
-        <td><${Time} at=${a.created_at} /></td><td><${Badge}>${a.state}<//></td><td><${Badge}>${a.level}<//></td><td>${a.rule}${a.test && ' (test)'}</td><td class="what"><${Words} alert=${a} /></td></tr>`)}</tbody><//>`)}</section>
-    ${form?.kind === 'new' && html`<${NewRule} close=${() => open(null)} done=${reload} />`}
-    ${form?.kind === 'test' && html`<${Confirm} title="Test the rule" verb="Send a sample" method="POST" address=${path`/v1/rules/${form.rule.id}/test`} tone="primary" close=${() => open(null)} done=${(d) => { notify('A sample was sent', (d.endpoints || []).map((e) => `${e.endpoint}: ${e.ok ? 'taken' : e.why}`).join('; ') || 'There is nowhere to send it to.'); }}><p>A sample, marked as a test, goes to everywhere that this rule tells.</p><//>`}
+    ${rules && (rules.items.length === 0 ? html`<${Nothing}>${a ? 'There are no rules about it.' : 'There are no rules yet, beside what sources have of their own.'}<//>`
+      : html`<${Table} label="List of rules" head=${['Rule', !a && 'About', 'When', 'State', { unseen: 'What can be done' }].filter(Boolean)}><tbody>${rules.items.map((r) => html`<${Rule} key=${r.id} rule=${r} fires=${fires.has(r.id)} about=${!a} open=${open} />`)}</tbody><//>
+        <${Pager} next=${rules.next && query({ cursor: rules.next })} first=${cursor && query({ cursor: '' })} label="Pages of rules" />`)}
+    ${form?.kind === 'new' && html`<${NewRule} account=${a} close=${() => open(null)} done=${reload} />`}
+    ${form?.kind === 'test' && html`<${Confirm} title="Test the rule" verb="Send a sample" method="POST" address=${path`/v1/rules/${form.rule.id}/test`} tone="primary" close=${() => open(null)}
+      done=${(d) => { notify('A sample was sent', d.endpoints.map((e) => `${e.endpoint}: ${e.ok ? 'taken' : e.why}`).join('; ') || 'There is nowhere to send it to.'); }}><p>A sample, marked as a test, goes to everywhere that this rule tells.</p><//>`}
     ${form?.kind === 'remove' && html`<${Confirm} title="Remove the rule" verb="Remove it" method="DELETE" address=${path`/v1/rules/${form.rule.id}`} close=${() => open(null)} done=${reload}><p>Nobody is told any more when ${form.rule.name} is so.</p><//>`}`;
 }
 
-function NewRule({ close, done }) {
-  const { data: sources } = useData((signal) => get('/v1/sources', { limit: 1000 }, signal), []);
-  const [f, set] = useState({ name: '', about: 'account', account: '', source: '', when: 'balance', warning: '', critical: '' });
+function Rule({ rule: r, fires, about, open }) {
+  const words = conditions[r.when]?.[0] || r.when;
+  return html`<tr>
+    <th scope="row">${r.name}${r.to?.length > 0 && html`<br /><small class="dim">tells ${r.to.join(', ')}</small>`}</th>
+    ${about && html`<td>${r.source ? html`<${Link} to=${path`/vendors/${r.source}`}>${r.source}<//>` : html`<${Who} id=${r.account} />`}</td>`}
+    <td>${r.levels.map((l) => html`<p key=${l.level}><${Badge}>${l.level}<//> ${words.replace('…', l.at)}</p>`)}
+      ${(r.clear || r.quiet_until_top_up || r.top_up) && html`<p><small class="dim">${[r.clear && `good again by ${r.clear}`, r.quiet_until_top_up && 'then quiet until a top-up', r.top_up && `tops up to ${r.top_up.to}`].filter(Boolean).join(', ')}</small></p>`}</td>
+    <td>${fires ? html`<${Badge}>firing<//>` : html`<span class="dim">quiet</span>`}</td>
+    <td class="buttons">${may('admin') && html`<button type="button" onClick=${() => open({ kind: 'test', rule: r })}>Test</button><button type="button" onClick=${() => open({ kind: 'remove', rule: r })}>Remove</button>`}</td></tr>`;
+}
+
+// NewRule adds a rule about what is chosen, or about the given account.
+function NewRule({ account: a, close, done }) {
+  const { data } = useData((signal) => Promise.all([a ? { items: [] } : get('/v1/sources', { limit: 1000 }, signal), get('/v1/webhooks', { limit: 1000 }, signal)]), []);
+  const [sources, endpoints] = (data || []).map((d) => d.items);
+  const [f, set] = useState({ name: '', about: 'account', account: a?.id || '', source: '', when: 'balance', warning: '', critical: '', clear: '', to: [] });
   const c = useCommand('rule', () => { close(); done(); });
   const change = (name) => (e) => set({ ...f, [name]: e.target.value });
   const kinds = f.about === 'account' ? ofAccount : ofSource;
   const when = kinds.includes(f.when) ? f.when : kinds[0];
+  const happens = when === 'hold_expired';
   const submit = (e) => {
     e.preventDefault();
-    const levels = when === 'hold_expired' ? [{ level: 'warning' }] : ['warning', 'critical'].filter((l) => f[l].trim()).map((level) => ({ level, at: f[level].trim() }));
-    c.send('POST', '/v1/rules', { name: f.name.trim(), when, levels, ...(f.about === 'account' ? { account: f.account.trim() } : { source: f.source || sources?.items[0]?.name || '' }) });
+    const sent = { name: f.name.trim(), when, levels: happens ? [{ level: 'warning' }] : ['warning', 'critical'].filter((l) => f[l].trim()).map((level) => ({ level, at: f[level].trim() })) };
+    if (f.about === 'account') sent.account = f.account.trim();
+    else sent.source = f.source || sources?.[0]?.name || '';
+    if (!happens && f.clear.trim()) sent.clear = f.clear.trim();
+    if (!happens && f.quiet) sent.quiet_until_top_up = true;
+    if (f.to.length) sent.to = f.to;
+    c.send('POST', '/v1/rules', sent);
   };
-  return html`<${Modal} title="New rule" close=${close}><form onSubmit=${submit} method="post" noValidate><fieldset disabled=${c.busy || c.unknown}>
-      <${Field} label="Name">${(x) => html`<input ...${x} name="name" autofocus autocomplete="off" value=${f.name} onInput=${change('name')} />`}<//>
-      <${Field} label="About">${(x) => html`<select ...${x} name="about" onChange=${change('about')}><option value="account">an account</option>${sources?.items.length > 0 && html`<option value="source" selected=${f.about === 'source'}>a source</option>`}</select>`}<//>
-      ${f.about === 'account' ? html`<${Field} label="Its id">${(x) => html`<input ...${x} name="account" autocomplete="off" spellcheck="false" value=${f.account} onInput=${change('account')} />`}<//>`
-        : html`<${Field} label="Which">${(x) => html`<select ...${x} name="source" onChange=${change('source')}>${sources?.items.map((s) => html`<option>${s.name}</option>`)}</select>`}<//>`}
+  const text = (name, label, hint, more) => html`<${Field} label=${label} hint=${hint}>${(x) => html`<input ...${x} name=${name} autocomplete="off" spellcheck="false" value=${f[name]} onInput=${change(name)} ...${more} />`}<//>`;
+  return html`<${Modal} title=${a ? `New rule about ${a.name || a.id}` : 'New rule'} close=${close}><form onSubmit=${submit} method="post" noValidate><fieldset disabled=${c.busy || c.unknown}>
+      ${text('name', 'Name', 'a-z, 0-9, -, _ and . as ann-low', { autofocus: true, maxlength: 63 })}
+      ${!a && html`<${Field} label="About">${(x) => html`<select ...${x} name="about" onChange=${change('about')}><option value="account">an account</option>${sources?.length > 0 && html`<option value="source" selected=${f.about === 'source'}>a source</option>`}</select>`}<//>
+        ${f.about === 'account' ? text('account', 'Its id')
+          : html`<${Field} label="Which">${(x) => html`<select ...${x} name="source" onChange=${change('source')}>${sources?.map((s) => html`<option>${s.name}</option>`)}</select>`}<//>`}`}
       <${Field} label="When">${(x) => html`<select ...${x} name="when" onChange=${change('when')}>${kinds.map((k) => html`<option value=${k} selected=${k === when}>${conditions[k][0]}</option>`)}</select>`}<//>
-      ${when !== 'hold_expired' && ['warning', 'critical'].map((l) => html`<${Field} label=${l === 'warning' ? 'Warning at' : 'Critical at (optional)'} hint=${l === 'warning' ? 'As ' + conditions[when][1] : ''}>${(x) => html`<input ...${x} name=${l} autocomplete="off" value=${f[l]} onInput=${change(l)} />`}<//>`)}
+      ${!happens && html`<div class="pair">${text('warning', 'Warning at', 'As ' + conditions[when][1])}${text('critical', 'Critical at (optional)')}</div>
+        ${text('clear', 'Good again by (optional)', '5 % of the threshold, if nothing is said')}
+        <${Check} label="Then quiet until money comes in" checked=${f.quiet} onChange=${(e) => set({ ...f, quiet: e.target.checked })} />`}
+      ${endpoints?.length > 1 && html`<div role="group" aria-label="Only to" class="checks"><span class="dim">Only to (else to all)</span>${endpoints.map((w) => html`<${Check} label=${w.name} checked=${f.to.includes(w.name)}
+        onChange=${(e) => set({ ...f, to: e.target.checked ? [...f.to, w.name] : f.to.filter((n) => n !== w.name) })} />`)}</div>`}
     </fieldset><${Outcome} command=${c} /><${Buttons} command=${c} close=${close}>Add the rule<//></form><//>`;
 }

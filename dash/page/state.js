@@ -111,12 +111,22 @@ export function useSlow(call, ms) {
   }, [ms]);
 }
 
-// useEvery calls something again and again while the page can be seen.
+// useEvery calls something again and again while the page can be seen, but not
+// while it is at it: a server that is slow is not asked the more often.
 export function useEvery(call, ms) {
   const latest = useRef(call);
   latest.current = call;
   useEffect(() => {
-    const timer = setInterval(() => { if (!document.hidden) latest.current(); }, ms);
+    let since = 0; // when the call that is under way began
+    const turn = async () => {
+      if (document.hidden || (since && performance.now() - since < patience)) return;
+      const own = (since = performance.now());
+      await latest.current();
+      if (since === own) since = 0;
+    };
+    const timer = setInterval(turn, ms);
     return () => clearInterval(timer);
   }, [ms]);
 }
+
+const patience = 30000; // of a call that does not end

@@ -11,7 +11,7 @@ export default function Webhooks() {
   const state = usePlace().query.get('state') || 'open';
   const { data, error, reload } = useData((signal) => get('/v1/webhooks', { limit: 1000 }, signal), []);
   const { data: deliveries, before, error: failed, reload: again } = useData((signal) => get('/v1/deliveries', { state: state === 'open' ? '' : state, limit: 100 }, signal), [state]);
-  useEvery(() => { reload(); again(); }, 3000);
+  useEvery(() => Promise.all([reload(), again()]), 3000);
   const [form, open] = useState(null);
   const [secret, show] = useState(null);
   const told = (d) => { reload(); again(); if (d?.secret) show(d); };
