@@ -19,6 +19,7 @@ import (
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 
+	"saldo/dialect/gateway360"
 	"saldo/dialect/mturk"
 	"saldo/dialect/mturklegacy"
 	"saldo/money"
@@ -60,6 +61,9 @@ type config struct {
 	TwilioConcurrent  int           // 0: any number
 	TwilioSubAccounts int           // 0: none
 	TwilioTriggers    time.Duration // how often they are looked at
+	Gateway360Prices  []gateway360.Price
+	Gateway360Sink    string // a URL, or sinkLog; "": no messages are sent
+	Gateway360SinkKey string // secret
 
 	Watch  *watchConfig // of the file alone; nil: nothing
 	Traces bool         // by the OTEL_ variables alone
@@ -105,6 +109,9 @@ var settings = []setting{
 	{"mturk-show-held", kindYesNo, "false", "tell in MTurk's OnHoldBalance what is on hold, which MTurk itself never did", false},
 	{"mturk-plain-messages", kindYesNo, "false", "leave out the time that MTurk's messages end with", false},
 	{"twilio-concurrent", kindSize, "0", "requests for one account that Twilio's API answers at once; more get 429. 0: any number", false},
+	{"gateway360-prices", kindList, "", "what a message costs by Gateway360's API: country, prefix, price and unit of each, as ES:34:0.0450:EUR", false},
+	{"gateway360-sink", kindText, "", "where messages go that are sent by Gateway360's API: the URL of a server with the same API, or log; empty: none are sent", false},
+	{"gateway360-sink-key", kindText, "", "the api_key for that server", true},
 	{"frontier-updated-at", kindYesNo, "false", "tell in frontier's balances when they changed, which Frontier itself never does", false},
 	{"twilio-sub-accounts", kindSize, "1000", "sub-accounts that are not closed which an account may have for Twilio's API to make more. 0: it makes none", false},
 	{"twilio-triggers", kindDuration, "15s", "how often Twilio's usage triggers are looked at, from 1s", false},
@@ -408,6 +415,7 @@ func (c *config) fillDialects(r *reader) {
 	if c.TwilioTriggers = r.duration("twilio-triggers"); c.TwilioTriggers < time.Second {
 		r.fail("twilio-triggers", "is %v; they are looked at at most once a second", c.TwilioTriggers)
 	}
+	c.fillSink(r)
 }
 
 // isLoopback reports whether only this machine can reach an address.

@@ -138,7 +138,7 @@ func (t *router) add(n *node, name string, o dialect.Options) {
 		t.twilio = s
 		n.running.Go(func() { s.Run(n.work) })
 	case auth.Gateway360:
-		t.gateway360 = gateway360.New(n.ledger, n.auth, o)
+		t.gateway360 = gateway360.New(n.ledger, n.auth, gateway360.Options{Options: o, Prices: n.config.Gateway360Prices, Sink: n.config.sink(o.Logger)})
 	case auth.MTurk:
 		m := mturk.Options{Options: o, Desk: n.desk, ShowHeld: n.config.MTurkShowHeld, PlainMessages: n.config.MTurkPlain}
 		t.mturk, t.requester = mturk.New(n.ledger, n.auth, m), mturk.NewRequester(n.ledger, n.auth, m)

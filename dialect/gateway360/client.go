@@ -16,6 +16,7 @@ import (
 const DefaultURL = "https://api.gateway360.com"
 
 // A Client reads a balance at the platform, or at a server that speaks as it does.
+// It is a [Sink] as well: of messages that are sent on with its key.
 type Client struct {
 	URL      string // DefaultURL if ""
 	APIKey   string
@@ -46,50 +47,121 @@ type result struct {
 // Read returns what the account, or the sub-account, can spend. A refusal is a
 // [*dialect.Error] with the platform's error_id and error_msg.
 func (c *Client) Read(ctx context.Context) (dialect.Reading, error) {
-	url, path := c.URL, pathBalance
-	if url == "" {
-		url = DefaultURL
-	}
+	path := pathBalance
 	if c.UserName != "" {
 		path = pathSubaccountBalance
 	}
-	body, err := json.Marshal(request{c.APIKey, c.UserName})
-	if err != nil {
-		return dialect.Reading{}, err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(url, "/")+path, bytes.NewReader(body))
-	if err != nil {
-		return dialect.Reading{}, err
-	}
-	r.Header["Content-Type"], r.Header["Accept"] = typeJSON, typeJSON
-	answer, err := dialect.Ask(c.HTTP, auth.Gateway360, r)
+	answer, err := c.ask(ctx, path, request{c.APIKey, c.UserName})
 	if err != nil {
 		return dialect.Reading{}, err
 	}
 	return c.reading(answer)
 }
 
-// reading reads an answer.
-func (c *Client) reading(answer *dialect.Reply) (dialect.Reading, error) {
+// ask makes a call.
+func (c *Client) ask(ctx context.Context, path string, body any) (*dialect.Reply, error) {
+	url := c.URL
+	if url == "" {
+		url = DefaultURL
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(url, "/")+path, bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	r.Header["Content-Type"], r.Header["Accept"] = typeJSON, typeJSON
+	return dialect.Ask(c.HTTP, auth.Gateway360, r)
+}
+
+// A sendRequest is the body of sms/send.
+type sendRequest struct {
+	APIKey    string    `json:"api_key"`
+	ReportURL string    `json:"report_url,omitempty"`
+	Concat    int       `json:"concat"`
+	Encoding  string    `json:"encoding,omitempty"`
+	Messages  []Message `json:"messages"`
+}
+
+// A sendResult is that of one message.
+type sendResult struct {
+	Status string `json:"status"`
+	Sent
+}
+
+// Send sends messages, and returns what became of each. A refusal of all is a
+// [*dialect.Error].
+func (c *Client) Send(ctx context.Context, b *Batch) ([]Sent, error) {
+	body := sendRequest{APIKey: c.APIKey, ReportURL: b.ReportURL, Messages: b.Messages}
+	if b.Concat {
+		body.Concat = 1
+	}
+	if b.Encoding == ucs2 { // the other is what it is without
+		body.Encoding = b.Encoding
+	}
+	answer, err := c.ask(ctx, pathSend, body)
+	if err != nil {
+		return nil, err
+	}
+	return c.sent(answer, len(b.Messages))
+}
+
+// sent reads the answer to so many messages.
+func (c *Client) sent(answer *dialect.Reply, n int) ([]Sent, error) {
+	var results []sendResult
+	if err := c.result(answer, &results); err != nil {
+		return nil, err
+	}
+	if len(results) != n {
+		return nil, unreadable(answer, fmt.Errorf("%d messages have %d results", n, len(results)))
+	}
+	all := make([]Sent, n)
+	for i, r := range results {
+		if r.Status != "ok" && r.ErrorID == "" {
+			return nil, unreadable(answer, fmt.Errorf("a message is neither taken nor refused"))
+		}
+		if r.Status == "ok" {
+			r.Sent = Sent{SMSID: bounded(r.SMSID)}
+		}
+		all[i] = Sent{r.SMSID, bounded(r.ErrorID), bounded(r.ErrorMsg)}
+	}
+	return all, nil
+}
+
+// result reads the result of an answer into a value.
+func (c *Client) result(answer *dialect.Reply, into any) error {
 	var said reply
 	if err := json.Unmarshal(answer.Body, &said); err != nil || said.Status == "" {
-		return dialect.Reading{}, answer.Refusal(auth.Gateway360)
+		return answer.Refusal(auth.Gateway360)
 	}
 	if said.Status != "ok" || answer.Status/100 != 2 {
-		return dialect.Reading{}, c.refusal(answer, &said)
+		return c.refusal(answer, &said)
 	}
-	got := dialect.Reading{Account: c.UserName, Time: answer.Time}
+	if err := json.Unmarshal(said.Result, into); err != nil {
+		return unreadable(answer, err)
+	}
+	return nil
+}
+
+func unreadable(answer *dialect.Reply, err error) error {
+	return &dialect.Error{Dialect: auth.Gateway360, Reason: dialect.Unreadable, Status: answer.Status, Message: err.Error()}
+}
+
+// reading reads an answer.
+func (c *Client) reading(answer *dialect.Reply) (dialect.Reading, error) {
 	var res result
-	err := json.Unmarshal(said.Result, &res)
-	if err == nil {
-		got.Unit = res.Currency
-		err = got.ReadAmount(amount(res.Balance))
+	if err := c.result(answer, &res); err != nil {
+		return dialect.Reading{}, err
 	}
+	got := dialect.Reading{Account: c.UserName, Time: answer.Time, Unit: res.Currency}
+	err := got.ReadAmount(amount(res.Balance))
 	if err == nil && got.Unit == "" {
 		err = fmt.Errorf("there is no currency")
 	}
 	if err != nil {
-		return dialect.Reading{}, &dialect.Error{Dialect: auth.Gateway360, Reason: dialect.Unreadable, Status: answer.Status, Message: err.Error()}
+		return dialect.Reading{}, unreadable(answer, err)
 	}
 	return got, nil
 }

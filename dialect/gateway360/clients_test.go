@@ -19,7 +19,7 @@ func TestCurl(t *testing.T) {
 		t.Skip("this test needs curl: install it")
 	}
 	w := dialecttest.Open(t)
-	url := w.Serve(New(w.Ledger, w.Auth, dialect.Options{}))
+	url := w.Serve(New(w.Ledger, w.Auth, Options{}))
 	account := w.Account("EUR", "350.12")
 	child := w.Open(native.AccountRequest{Parent: account.String()}, "155.2493")
 	name(w, "subaccount_user_name", child)
@@ -85,7 +85,7 @@ func TestCurl(t *testing.T) {
 // standard library, and the package requests.
 func TestPython(t *testing.T) {
 	w := dialecttest.Open(t)
-	url := w.Serve(New(w.Ledger, w.Auth, dialect.Options{}))
+	url := w.Serve(New(w.Ledger, w.Auth, Options{}))
 	p := dialecttest.Python(t, "samples.py", "URL="+url)
 	account := w.Account("EUR", "350.12")
 	child := w.Open(native.AccountRequest{Parent: account.String(), Unit: "CREDITS"}, "1225")

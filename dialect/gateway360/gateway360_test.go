@@ -18,7 +18,9 @@ import (
 
 func TestSuite(t *testing.T) {
 	s := &dialecttest.Suite{
-		New: func(w *dialecttest.World, o dialect.Options) http.Handler { return New(w.Ledger, w.Auth, o) },
+		New: func(w *dialecttest.World, o dialect.Options) http.Handler {
+			return New(w.Ledger, w.Auth, Options{Options: o})
+		},
 		Amounts: []dialecttest.Amount{
 			{Has: "", Shown: "0.0000"}, {Has: "350.12", Shown: "350.1200"}, {Has: "155.249399", Shown: "155.2493"},
 			{Has: "0.000099", Shown: "0.0000"}, {Has: "-0.000001", Shown: "0.0000"}, {Has: "-3.5", Shown: "0.0000"},
@@ -67,7 +69,7 @@ func name(w *dialecttest.World, user string, account ledger.AccountID) {
 func isAnswer(resp *http.Response, body []byte) error {
 	var said struct {
 		Status  string
-		Result  *struct{ Balance, Currency string }
+		Result  json.RawMessage
 		ErrorID string `json:"error_id"`
 		Message string `json:"error_msg"`
 	}
@@ -100,7 +102,7 @@ type family struct {
 
 func newFamily(t *testing.T) *family {
 	w := dialecttest.Open(t)
-	f := &family{World: w, h: New(w.Ledger, w.Auth, dialect.Options{})}
+	f := &family{World: w, h: New(w.Ledger, w.Auth, Options{})}
 	f.root = w.Account("EUR", "350.12")
 	f.child = w.Open(native.AccountRequest{Parent: f.root.String(), Unit: "CREDITS"}, "1225")
 	f.grandchild = w.Open(native.AccountRequest{Parent: f.child.String(), Unit: "CREDITS"}, "7")
@@ -211,7 +213,7 @@ func TestDrawing(t *testing.T) {
 
 func TestCreditAndHolds(t *testing.T) {
 	w := dialecttest.Open(t)
-	h := New(w.Ledger, w.Auth, dialect.Options{})
+	h := New(w.Ledger, w.Auth, Options{})
 	id := w.Open(native.AccountRequest{Unit: "USD", CreditLimit: "5"}, "10")
 	read := post(pathBalance, `{"api_key":"`+w.Issue(auth.Gateway360, id, auth.Read).Secret+`"}`)
 	check := func(want string) {
@@ -239,7 +241,7 @@ func TestRevoked(t *testing.T) {
 	w := dialecttest.Open(t)
 	id := w.Account("EUR", "1")
 	issued := w.Issue(auth.Gateway360, id, auth.Read)
-	c := &Client{URL: w.Serve(New(w.Ledger, w.Auth, dialect.Options{})), APIKey: issued.Secret}
+	c := &Client{URL: w.Serve(New(w.Ledger, w.Auth, Options{})), APIKey: issued.Secret}
 	if got, err := c.Read(t.Context()); err != nil || got.Text != "1.0000" || got.Unit != "EUR" || time.Since(got.Time) > time.Minute {
 		t.Fatalf("read %+v, %v", got, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"saldo/auth"
 	"saldo/dialect"
 	"saldo/ledger"
+	"saldo/money"
 )
 
 // maxBody is how many bytes a request may have.
@@ -28,7 +29,22 @@ type route struct {
 // routes is every call of the API that is served.
 var routes = []route{
 	{pathBalance, "getBalance", auth.Read, true, (*server).balance, nil},
+	{pathCountryPricing, "getCountryPricing", auth.Read, true, (*server).countryPricing, nil},
+	{pathPrefixPricing, "getPrefixPricing", auth.Read, true, (*server).prefixPricing, nil},
 	{pathSubaccountBalance, "getSubaccountBalance", auth.Read, true, (*server).subaccountBalance, nil},
+	{pathSubaccountInfo, "getSubaccountInfo", auth.Read, true, (*server).subaccountInfo, nil},
+	{pathSubaccountAdd, "addSubaccountBalance", auth.Charge, false, (*server).addBalance, nil},
+	{pathSubaccountDeduct, "deductSubaccountBalance", auth.Charge, false, (*server).deductBalance, nil},
+	{pathSubaccountCreate, "createSubaccount", auth.Admin, false, (*server).createSubaccount, nil},
+	{pathSubaccountDelete, "deleteSubaccount", auth.Admin, false, (*server).deleteSubaccount, nil},
+	{pathSend, "sendSMS", auth.Charge, false, (*server).send, nil},
+}
+
+// Options are what the API takes beside what every dialect does.
+type Options struct {
+	dialect.Options
+	Prices []Price // what messages cost; of others than these none is sent
+	Sink   Sink    // where messages go; nil: nowhere, so that none is sent
 }
 
 // A server answers for a ledger.
@@ -36,13 +52,15 @@ type server struct {
 	ledger *ledger.Ledger
 	auth   *auth.Auth
 	o      dialect.Options
+	prices priceList
+	sink   Sink
 	routes map[string]*route
 }
 
 // New returns the API over a ledger: every path below /api/3.0/, and whatever
 // else comes to it is answered that there is no such function.
-func New(l *ledger.Ledger, a *auth.Auth, o dialect.Options) http.Handler {
-	s := &server{ledger: l, auth: a, o: o.Filled(), routes: make(map[string]*route)}
+func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
+	s := &server{ledger: l, auth: a, o: o.Filled(), prices: newPriceList(o.Prices), sink: o.Sink, routes: make(map[string]*route)}
 	for _, r := range routes {
 		r.metrics = o.Metrics.Operation(auth.Gateway360, r.operation)
 		s.routes[r.path] = &r
@@ -83,6 +101,9 @@ type call struct {
 	cred *auth.Credential
 }
 
+// read puts members of the request's body where they are wanted.
+func (c *call) read(all ...wanted) { read(trimmed(c.Body), all...) }
+
 // serve makes the checks, in their order, and then the call.
 func (s *server) serve(x *dialect.Exchange) error {
 	r := s.routes[x.URL.Path]
@@ -115,6 +136,9 @@ func (s *server) serve(x *dialect.Exchange) error {
 	if c.cred, err = s.auth.Check(x.Context(), auth.Gateway360, "", key, x.From()); err != nil {
 		return err
 	}
+	if err := x.Take(c.cred); err != nil {
+		return err
+	}
 	if err := c.cred.May(r.scope); err != nil {
 		return err
 	}
@@ -137,30 +161,63 @@ func (s *server) balance(c *call) error {
 	}
 	id := c.cred.Root
 	if name != "" {
-		if id, err = s.named(c, name); err != nil {
+		a, err := s.named(c, name)
+		if err != nil {
 			return err
 		}
+		id = a.ID
 	}
 	if id.IsZero() {
-		return refuse(idMissing, "This API key opens more than one account: the parameter `user_name` is mandatory.")
+		return errWhich
 	}
 	return s.show(c, id)
 }
 
+var errWhich = refuse(idMissing, "This API key opens more than one account: the parameter `user_name` is mandatory.")
+
+// holder returns the account that a request is made as, and its unit: that of the
+// key or, where a token opens more than one, the one that user_name names.
+func (s *server) holder(c *call) (*ledger.Account, money.Unit, error) {
+	var a *ledger.Account
+	var err error
+	if id := c.cred.Root; !id.IsZero() {
+		a, err = s.ledger.Account(c.Context(), id)
+	} else {
+		var name string
+		if name, err = c.userName.text("user_name"); err == nil && name == "" {
+			err = errWhich
+		}
+		if err == nil {
+			a, err = s.named(c, name)
+		}
+	}
+	if err != nil {
+		return nil, money.Unit{}, err
+	}
+	unit, err := s.ledger.UnitOf(c.Context(), a)
+	return a, unit, err
+}
+
 // subaccountBalance is subaccount/get-balance.
 func (s *server) subaccountBalance(c *call) error {
+	a, _, err := s.subaccount(c)
+	if err != nil {
+		return err
+	}
+	return s.show(c, a.ID)
+}
+
+// subaccount returns the sub-account that a request names, and its user_name.
+func (s *server) subaccount(c *call) (*ledger.Account, string, error) {
 	name, err := c.userName.required("user_name")
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	id, err := s.named(c, name)
-	if err == nil && id == c.cred.Root {
+	a, err := s.named(c, name)
+	if err == nil && a.ID == c.cred.Root {
 		err = noSubaccount()
 	}
-	if err != nil {
-		return err
-	}
-	return s.show(c, id)
+	return a, name, err
 }
 
 // show writes what an account can spend.
@@ -174,18 +231,18 @@ func (s *server) show(c *call, id ledger.AccountID) error {
 }
 
 // named returns the account that has a user_name, if the key opens it.
-func (s *server) named(c *call, name string) (ledger.AccountID, error) {
+func (s *server) named(c *call, name string) (*ledger.Account, error) {
 	e, err := s.auth.Resolve(c.Context(), auth.Gateway360, name)
 	if err == nil && !e.Account.IsZero() {
 		var a *ledger.Account
 		if a, err = s.ledger.Account(c.Context(), e.Account); err == nil && s.auth.Opens(c.Context(), c.cred, a) {
-			return a.ID, nil
+			return a, nil
 		}
 	}
 	if err != nil && ledger.CodeOf(err) != ledger.NotFound {
-		return ledger.AccountID{}, err
+		return nil, err
 	}
-	return ledger.AccountID{}, noSubaccount()
+	return nil, noSubaccount()
 }
 
 func noSubaccount() error {
@@ -209,6 +266,8 @@ func (s *server) refusal(x *dialect.Exchange, err error) (*refusal, time.Duratio
 	var throttled auth.ErrThrottled
 	var forbidden auth.ErrForbidden
 	switch {
+	case errors.As(err, &own) && own.id == idBusy:
+		return own, time.Second
 	case errors.As(err, &own):
 		return own, 0
 	case errors.As(err, &throttled):

@@ -28,7 +28,7 @@ const manualKey = "399d2b438a53ebed3db8a7d52107f846"
 // documented or made up, and what the manual prints.
 func TestSamples(t *testing.T) {
 	w := dialecttest.Open(t)
-	h := New(w.Ledger, w.Auth, dialect.Options{})
+	h := New(w.Ledger, w.Auth, Options{})
 	account := w.Account("EUR", "350.12")
 	child := w.Open(native.AccountRequest{Parent: account.String()}, "155.2493")
 	credits := w.Open(native.AccountRequest{Parent: account.String(), Unit: "CREDITS"}, "1225")
@@ -104,7 +104,7 @@ func TestSamples(t *testing.T) {
 
 func TestThrottled(t *testing.T) {
 	w := dialecttest.Open(t)
-	h := New(w.Ledger, w.Auth, dialect.Options{})
+	h := New(w.Ledger, w.Auth, Options{})
 	for range 50 {
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, dialecttest.Request(t, post(pathBalance, `{"api_key":"wrong"}`)))
@@ -123,7 +123,7 @@ func TestThrottled(t *testing.T) {
 // fails answers.
 func TestOrder(t *testing.T) {
 	w := dialecttest.Open(t)
-	h := New(w.Ledger, w.Auth, dialect.Options{})
+	h := New(w.Ledger, w.Auth, Options{})
 	key := w.Issue(auth.Gateway360, w.Account("EUR", "1"), auth.Read).Secret
 	charges := w.Issue(auth.Gateway360, w.Account("EUR", "1"), auth.Charge).Secret
 	const json, form = "application/json", "application/x-www-form-urlencoded"
@@ -215,7 +215,7 @@ func TestFailures(t *testing.T) {
 			t.Errorf("%v is answered %s, and logged %q", c.err, rec.Body, &log)
 		}
 	}
-	h := New(nil, w.Auth, dialect.Options{}) // which cannot but panic
+	h := New(nil, w.Auth, Options{}) // which cannot but panic
 	key := w.Issue(auth.Gateway360, w.Account("EUR", "1"), auth.Read).Secret
 	if got := ask(t, h, dialecttest.Request(t, post(pathBalance, `{"api_key":"`+key+`"}`))); !strings.HasPrefix(got, idInternal) {
 		t.Errorf("a panic is answered %s", got)
@@ -324,7 +324,7 @@ func (f *refuser) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func BenchmarkBalance(b *testing.B) {
 	w := dialecttest.Open(b)
-	h := New(w.Ledger, w.Auth, dialect.Options{})
+	h := New(w.Ledger, w.Auth, Options{})
 	account := w.Account("EUR", "350.12")
 	name(w, "subaccount_user_name", w.Open(native.AccountRequest{Parent: account.String()}, "155.2493"))
 	key := w.Issue(auth.Gateway360, account, auth.Read).Secret

@@ -3,9 +3,11 @@ package gateway360
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"iter"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -17,14 +19,22 @@ import (
 // The calls, by their paths.
 const (
 	pathBalance           = "/api/3.0/account/get-balance"
+	pathCountryPricing    = "/api/3.0/account/pricing/sms/get-country-pricing"
+	pathPrefixPricing     = "/api/3.0/account/pricing/sms/get-prefix-pricing"
 	pathSubaccountBalance = "/api/3.0/subaccount/get-balance"
+	pathSubaccountInfo    = "/api/3.0/subaccount/get-info"
+	pathSubaccountAdd     = "/api/3.0/subaccount/add-balance"
+	pathSubaccountDeduct  = "/api/3.0/subaccount/deduct-balance"
+	pathSubaccountCreate  = "/api/3.0/subaccount/create"
+	pathSubaccountDelete  = "/api/3.0/subaccount/delete"
+	pathSend              = "/api/3.0/sms/send"
 )
 
 // The decimals of an amount (manual, "Get balance": 155.2493).
 const decimals = 4
 
-// The identifiers of refusals. Those of the second block are ours, for what the
-// manual does not speak of.
+// The identifiers of refusals. Those of the second block are of messages alone;
+// those of the third are ours, for what the manual does not speak of.
 const (
 	idJSON        = "JSON_PARSE_ERROR"
 	idContentType = "INVALID_CONTENT_TYPE"
@@ -33,7 +43,12 @@ const (
 	idKey         = "UNAUTHORIZED"
 	idFunds       = "NOT_ENOUGH_BALANCE"
 
+	idSender      = "INVALID_SENDER"
+	idDestination = "INVALID_DESTINATION"
+	idDateTime    = "INVALID_DATETIME"
+
 	idForbidden = "FORBIDDEN"
+	idNoSink    = "SENDING_DISABLED"
 	idPath      = "NOT_FOUND"
 	idMethod    = "METHOD_NOT_ALLOWED"
 	idTooLarge  = "REQUEST_TOO_LARGE"
@@ -65,6 +80,7 @@ var faults = []fault{
 
 	{idForbidden, 403, dialect.Forbidden, "Your API key or the state of the account does not allow this.", []ledger.Code{
 		ledger.Denied, ledger.Frozen, ledger.Closed}},
+	{idNoSink, 403, dialect.Refused, "This server sends no messages: only `fake`: 1 is possible.", nil},
 	{idPath, 404, dialect.NotFound, "There is no such function here.", nil},
 	{idMethod, 405, dialect.Refused, "The method must be: POST", nil},
 	{idTooLarge, 413, dialect.Refused, "Your request is too large.", nil},
@@ -123,11 +139,24 @@ func appendRefusal(dst []byte, id, message string) []byte {
 
 // appendBalance appends the body that says what can be spent.
 func appendBalance(dst []byte, spendable money.Amount, unit money.Unit) []byte {
-	dst = append(dst, `{"status":"ok","result":{"balance":"`...)
+	dst = append(dst, `{"status":"ok","result":{`...)
+	dst = appendFigures(dst, spendable, unit)
+	return append(dst, `}}`...)
+}
+
+// appendFigures appends the two members that say what can be spent.
+func appendFigures(dst []byte, spendable money.Amount, unit money.Unit) []byte {
+	dst = append(dst, `"balance":"`...)
 	dst = appendAmount(dst, spendable, int(unit.Scale))
 	dst = append(dst, `","currency":"`...)
 	dst = append(dst, unit.Code...) // capitals, digits, _ and -
-	return append(dst, `"}}`...)
+	return append(dst, '"')
+}
+
+// appendText appends a string's JSON.
+func appendText(dst []byte, text string) []byte {
+	b, _ := json.Marshal(text) // a string always has one
+	return append(dst, b...)
 }
 
 // appendAmount appends an amount of a scale with four decimals, rounded toward
@@ -147,7 +176,7 @@ func appendAmount(dst []byte, a money.Amount, scale int) []byte {
 	return dst
 }
 
-// params are the members of a request that calls know.
+// params are the members of a request that every call knows.
 type params struct {
 	apiKey   param
 	userName param
@@ -162,6 +191,24 @@ func (p *params) named(name []byte) *param {
 		return &p.userName
 	}
 	return nil
+}
+
+// A wanted is a member that a call knows, and where its value is put.
+type wanted struct {
+	name string
+	*param
+}
+
+// read puts the members of an object, which is valid JSON, where they are wanted.
+func read(object []byte, all ...wanted) {
+	for quoted, value := range members(object) {
+		name := unquoted(quoted)
+		for _, w := range all {
+			if w.name == string(name) {
+				*w.param = param{value, w.json != nil}
+			}
+		}
+	}
 }
 
 // A param is the value of a member, as it was written.
@@ -193,17 +240,72 @@ func (p *param) required(name string) (string, error) {
 	return s, err
 }
 
+// scalar returns what a string says, or a number's own text. It is "" where
+// there is none, and for null.
+func (p *param) scalar(name string) (string, error) {
+	if p.isNumber() && !p.twice {
+		return string(p.json), nil
+	}
+	s, err := p.text(name)
+	if err != nil && !p.twice {
+		err = refuse(idBad, "Parameter `"+name+"` must be a string or a number.")
+	}
+	return s, err
+}
+
+func (p *param) isNumber() bool {
+	return len(p.json) > 0 && (p.json[0] == '-' || '0' <= p.json[0] && p.json[0] <= '9')
+}
+
+// flag returns a value that is 0 or 1: false where there is none.
+func (p *param) flag(name string) (bool, error) {
+	switch string(p.json) {
+	case "", "0", `"0"`, "false", "null":
+		if !p.twice {
+			return false, nil
+		}
+	case "1", `"1"`, "true":
+		if !p.twice {
+			return true, nil
+		}
+	}
+	return false, refuse(idBad, "Parameter `"+name+"` must be 0 or 1, and given once.")
+}
+
+// amount returns a value that has to be an amount of a unit above zero: a string
+// of decimals, as the manual prints it, or a number.
+func (p *param) amount(name string, unit money.Unit) (a money.Amount, err error) {
+	text, err := p.scalar(name)
+	switch {
+	case err != nil:
+		return a, err
+	case text == "":
+		return a, refuse(idMissing, "")
+	case p.isNumber():
+		a, err = money.ParseNumber(text, int(unit.Scale))
+	default:
+		a, err = unit.Parse(text)
+	}
+	switch {
+	case errors.Is(err, money.ErrDecimals):
+		return a, refuse(idBad, "Parameter `"+name+"` has more decimals than "+unit.Code+" has: "+strconv.Itoa(int(unit.Scale))+".")
+	case err != nil || a.Sign() <= 0:
+		return a, refuse(idBad, "Parameter `"+name+"` must be an amount above zero, as 12.50.")
+	}
+	return a, nil
+}
+
 // decode reads a request's body: one object in JSON (RFC 8259), in UTF-8, and
 // nothing else. What it returns is part of the body.
 func decode(body []byte) (p params, err error) {
 	if !json.Valid(body) || !utf8.Valid(body) { // the first also bounds the depth, to 10,000
 		return p, refuse(idJSON, "")
 	}
-	i := space(body, 0)
-	if body[i] != '{' {
+	object := trimmed(body)
+	if object[0] != '{' {
 		return p, refuse(idJSON, "")
 	}
-	for name, value := range members(body[i:]) {
+	for name, value := range members(object) {
 		if to := p.named(unquoted(name)); to != nil {
 			*to = param{value, to.json != nil}
 		}
@@ -231,6 +333,26 @@ func members(b []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
+// elements yields the values of an array, as they are written. The array is valid
+// JSON; what follows it is not looked at.
+func elements(b []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for i := space(b, 1); b[i] != ']'; i = space(b, i) {
+			if b[i] == ',' {
+				i = space(b, i+1)
+			}
+			value := b[i:valueEnd(b, i)]
+			if !yield(value) {
+				return
+			}
+			i += len(value)
+		}
+	}
+}
+
+// trimmed returns valid JSON without the white space in front.
+func trimmed(b []byte) []byte { return b[space(b, 0):] }
+
 // space returns where white space at i ends.
 func space(b []byte, i int) int {
 	for b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r' {
@@ -249,7 +371,7 @@ func stringEnd(b []byte, i int) int {
 	return i + 1
 }
 
-// valueEnd returns where the value at i ends, which is inside of an object.
+// valueEnd returns where the value at i ends, which is inside of an object or array.
 func valueEnd(b []byte, i int) int {
 	for depth := 0; ; {
 		switch b[i] {
@@ -274,9 +396,9 @@ func valueEnd(b []byte, i int) int {
 }
 
 // endsScalar reports whether a byte can follow a number, true, false or null of
-// an object.
+// an object or array.
 func endsScalar(c byte) bool {
-	return c == ',' || c == '}' || c == ' ' || c == '\n' || c == '\t' || c == '\r'
+	return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\t' || c == '\r'
 }
 
 // unquoted returns what a string of valid JSON says.
