@@ -13,7 +13,7 @@ import (
 type cache[K comparable, V any] struct {
 	shards [64]shard[K, V]
 	seed   maphash.Seed
-	max    int // entries a shard
+	max    int // entries a shard; 0: only those that are pinned
 	none   *V  // stands for "there is nothing"
 }
 
@@ -34,8 +34,10 @@ type entry[V any] struct {
 	next *V // the loop's: the row as it will be when the round is durable
 }
 
-func newCache[K comparable, V any](max int) *cache[K, V] {
-	c := &cache[K, V]{seed: maphash.MakeSeed(), max: max/64 + 1, none: new(V)}
+// newCache returns a cache of so many rows. Without any it has those that are
+// pinned, which is for rows that the store finds as quickly.
+func newCache[K comparable, V any](rows int) *cache[K, V] {
+	c := &cache[K, V]{seed: maphash.MakeSeed(), max: (rows + 63) / 64, none: new(V)}
 	for i := range c.shards {
 		c.shards[i].m = make(map[K]*entry[V])
 	}
@@ -72,16 +74,25 @@ func (c *cache[K, V]) value(e *entry[V]) (v *V, ok bool) {
 }
 
 // pin returns the entry of a key, making it if need be. It stays until unpin.
-func (c *cache[K, V]) pin(k K) *entry[V] {
+func (c *cache[K, V]) pin(k K) *entry[V] { return c.pinIn(k, nil) }
+
+// pinIn makes it of the first of spare entries, if there are any.
+func (c *cache[K, V]) pinIn(k K, spare *[]entry[V]) *entry[V] {
 	s := c.shard(k)
 	s.mu.Lock()
 	e := s.m[k]
 	if e == nil {
-		e = new(entry[V]) // used when it is asked for again: most ids never are
-		s.m[k] = e
-		if len(s.m) > c.max {
-			s.replace(k)
+		if spare != nil && len(*spare) > 0 {
+			e, *spare = &(*spare)[0], (*spare)[1:]
 		} else {
+			e = new(entry[V]) // used when it is asked for again: most never are
+		}
+		s.m[k] = e
+		switch {
+		case c.max == 0:
+		case len(s.m) > c.max:
+			s.replace(k)
+		default:
 			s.line = append(s.line, k)
 		}
 	} else if !e.used.Load() {
@@ -92,7 +103,18 @@ func (c *cache[K, V]) pin(k K) *entry[V] {
 	return e
 }
 
-func (e *entry[V]) unpin() { e.pins.Add(-1) }
+// unpin gives back the entry of a key, once for each pin.
+func (c *cache[K, V]) unpin(k K, e *entry[V]) {
+	if e.pins.Add(-1) > 0 || c.max > 0 {
+		return
+	}
+	s := c.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.pins.Load() == 0 && s.m[k] == e {
+		delete(s.m, k)
+	}
+}
 
 // replace makes room for k: it takes the place of the first key in line that
 // nobody has pinned or used since it was looked at last. If there is none among

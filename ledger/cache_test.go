@@ -15,7 +15,7 @@ func TestCacheForgets(t *testing.T) {
 	}
 	e := c.pin("a")
 	c.fill(e, &now)
-	reader.unpin()
+	c.unpin("a", reader)
 	if v, _ := c.row("a"); *v != 2 {
 		t.Errorf("%d, want 2", *v)
 	}

@@ -33,8 +33,12 @@ type decision struct {
 func (d *decision) decide(s State, now Time, c *Command) (*Event, *Refusal) {
 	head := s.Head()
 	e := &Event{Seq: head.Seq + 1, Time: max(now, head.Time), Actor: c.Actor, ID: c.ID}
-	rows := d.rows[:0]
-	*d = decision{s: s, now: e.Time, c: c, e: e, rows: rows, units: head.Units}
+	rows, ids := d.rows[:0], d.ids
+	if len(ids) > 1024 { // to clear it takes as long as it is large
+		ids = nil
+	}
+	clear(ids)
+	*d = decision{s: s, now: e.Time, c: c, e: e, rows: rows, ids: ids, units: head.Units}
 	if c.ID != "" {
 		e.Print = c.Print()
 	}
@@ -196,7 +200,7 @@ func (d *decision) take(id string) (string, *Refusal) {
 		return "", refuse(IDTaken, "the id "+quote(id)+" was used before")
 	}
 	if d.ids == nil {
-		d.ids = make(map[Ref]bool, len(d.c.Ops))
+		d.ids = make(map[Ref]bool, min(len(d.c.Ops), 1024))
 	}
 	d.ids[ref] = true
 	return id, nil

@@ -147,9 +147,12 @@ func Open(ctx context.Context, store Store, o Options) (*Ledger, error) {
 		holds:    newCache[Ref, Hold](o.Cached),
 		records:  newCache[RecordKey, Record](o.Cached),
 		refunds:  newCache[TransferAt, refunded](o.Cached / 8),
-		ids:      newCache[Ref, used](o.Cached / 2),
+		ids:      newCache[Ref, used](0),
 		queue:    newQueue(o.Waiting),
 		books:    make(map[BookID]*book),
+	}
+	if shared != nil { // every look is a round trip
+		l.ids = newCache[Ref, used](o.Cached / 2)
 	}
 	l.round.l = l
 	l.deciding.Store(int64(MaxTime))
@@ -293,7 +296,7 @@ func (l *Ledger) Post(ctx context.Context, c *Command) (Result, error) {
 	}
 	if p.own != nil {
 		if u, _ := l.ids.value(p.own); u != nil {
-			p.unpin()
+			l.unpin(p)
 			p.recycle()
 			return l.repeated(ctx, c, u.at)
 		}
@@ -314,8 +317,8 @@ func (l *Ledger) Post(ctx context.Context, c *Command) (Result, error) {
 
 // wait queues a command and waits until the loop has answered it.
 func (l *Ledger) wait(ctx context.Context, p *prepared) error {
+	defer l.unpin(p)
 	if err := l.queue.put(p); err != nil {
-		p.unpin()
 		return err
 	}
 	select {
@@ -324,7 +327,6 @@ func (l *Ledger) wait(ctx context.Context, p *prepared) error {
 	case <-ctx.Done():
 	}
 	if p.taken.CompareAndSwap(false, true) {
-		p.unpin()
 		return Errorf(Timeout, "the caller gave up before the command was begun; nothing was changed")
 	}
 	<-p.done // it is being decided: this takes one write at most

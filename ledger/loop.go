@@ -115,7 +115,6 @@ func (l *Ledger) work(ctx context.Context, cmds []*prepared) error {
 		l.stand(ctx, r, err, now)
 		for _, p := range cmds {
 			if p.taken.CompareAndSwap(false, true) {
-				p.unpin()
 				p.answer(Result{}, err)
 			}
 		}
@@ -137,7 +136,6 @@ func (l *Ledger) work(ctx context.Context, cmds []*prepared) error {
 	if err := l.commit(ctx, r); err != nil {
 		l.stand(ctx, r, err, now)
 		for _, p := range l.decided {
-			p.unpin()
 			p.answer(Result{}, err)
 		}
 		clear(l.decided)
@@ -146,7 +144,6 @@ func (l *Ledger) work(ctx context.Context, cmds []*prepared) error {
 	c := Commit{Commands: len(cmds), Events: events, Began: began, Appended: appending, Append: time.Since(appending)}
 	l.tell(l.decided, c)
 	for _, p := range l.decided {
-		p.unpin()
 		p.done <- struct{}{}
 	}
 	clear(l.decided)
@@ -428,7 +425,7 @@ func (r *round) discard() {
 		b.next, b.events, b.bytes = nil, nil, b.bytes[:0] // a store may keep the events
 	}
 	for _, p := range r.pinned {
-		p.unpin()
+		r.l.unpin(p)
 	}
 	r.refunds, r.ids, r.books, r.pinned = r.refunds[:0], r.ids[:0], r.books[:0], nil
 }

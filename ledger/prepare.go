@@ -76,8 +76,9 @@ func (p *prepared) recycle() {
 type pins[K comparable, V any] struct {
 	keys    []K
 	entries []*entry[V]
-	index   map[K]int // once there are many and they are asked for out of order
-	next    int       // where find looks first
+	spare   []entry[V] // that no key has yet
+	index   map[K]int  // once there are many and they are asked for out of order
+	next    int        // where find looks first
 }
 
 func (p *pins[K, V]) find(k K) *entry[V] {
@@ -128,7 +129,7 @@ func (p *pins[K, V]) grow(n int) {
 
 // push pins the entry of a key. One that is here already is pinned twice.
 func (p *pins[K, V]) push(c *cache[K, V], k K) *entry[V] {
-	e := c.pin(k)
+	e := c.pinIn(k, &p.spare)
 	p.keys = append(p.keys, k)
 	p.entries = append(p.entries, e)
 	if p.index != nil {
@@ -144,24 +145,26 @@ func (p *pins[K, V]) reset() {
 		return
 	}
 	clear(p.entries)
+	p.spare = nil
 	p.keys, p.entries, p.index, p.next = p.keys[:0], p.entries[:0], nil, 0
 }
 
-func (p *pins[K, V]) unpin() {
-	for _, e := range p.entries {
-		e.unpin()
+func (p *pins[K, V]) unpin(c *cache[K, V]) {
+	for i, e := range p.entries {
+		c.unpin(p.keys[i], e)
 	}
 }
 
-func (p *prepared) unpin() {
+// unpin gives back what prepare has pinned.
+func (l *Ledger) unpin(p *prepared) {
 	if p.own != nil {
-		p.own.unpin()
+		l.ids.unpin(p.ref, p.own)
 	}
-	p.accounts.unpin()
-	p.holds.unpin()
-	p.records.unpin()
-	p.ids.unpin()
-	p.refunds.unpin()
+	p.accounts.unpin(l.accounts)
+	p.holds.unpin(l.holds)
+	p.records.unpin(l.records)
+	p.ids.unpin(l.ids)
+	p.refunds.unpin(l.refunds)
 }
 
 // prepare pins and loads what a command needs. On an error nothing stays pinned.
@@ -174,6 +177,9 @@ func (l *Ledger) prepare(ctx context.Context, p *prepared) error {
 	if n := len(c.Ops); n > 16 {
 		p.accounts.grow(n)
 		p.ids.grow(n)
+		if l.ids.max == 0 { // they go together, as soon as the command is answered
+			p.ids.spare = make([]entry[used], n)
+		}
 	}
 	for _, op := range c.Ops {
 		l.plan(p, op)
@@ -195,7 +201,7 @@ func (l *Ledger) prepare(ctx context.Context, p *prepared) error {
 		}
 	}
 	if err != nil {
-		p.unpin()
+		l.unpin(p)
 	}
 	return err
 }
@@ -443,6 +449,7 @@ type round struct {
 	records  []*entry[Record]
 	refunds  []changedRefund
 	ids      []changedID
+	spare    []used // that no id has yet
 	books    []*book
 	pinned   []*prepared // of the ledger's own commands
 	out      Batch
@@ -598,6 +605,10 @@ func (r *round) UseID(id string, at TransferAt) {
 	if e == nil {
 		panic("ledger: an id was not prepared")
 	}
-	e.next = &used{at}
+	if len(r.spare) == 0 {
+		r.spare = make([]used, 64)
+	}
+	e.next, r.spare = &r.spare[0], r.spare[1:]
+	e.next.at = at
 	r.ids = append(r.ids, changedID{ref, e})
 }

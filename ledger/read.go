@@ -57,7 +57,7 @@ func (l *Ledger) account(ctx context.Context, id AccountID) (*Account, error) {
 	a, ok := l.accounts.row(id)
 	if !ok || a == nil && l.shared != nil {
 		e := l.accounts.pin(id)
-		defer e.unpin()
+		defer l.accounts.unpin(id, e)
 		snap, err := l.loadRows(ctx, &Keys{Accounts: []AccountID{id}})
 		if err != nil {
 			return nil, unavailable(err)
@@ -420,7 +420,7 @@ func (l *Ledger) holdRow(ctx context.Context, ref Ref) (*Hold, error) {
 	h, ok := l.holds.row(ref)
 	if !ok || h == nil && l.shared != nil {
 		e := l.holds.pin(ref)
-		defer e.unpin()
+		defer l.holds.unpin(ref, e)
 		snap, err := l.loadRows(ctx, &Keys{Holds: []Ref{ref}})
 		if err != nil {
 			return nil, unavailable(err)
@@ -451,7 +451,7 @@ func (l *Ledger) Record(ctx context.Context, key RecordKey) (*Record, error) {
 	r, ok := l.records.row(key)
 	if !ok {
 		e := l.records.pin(key)
-		defer e.unpin()
+		defer l.records.unpin(key, e)
 		snap, err := l.store.Load(ctx, &Keys{Records: []RecordKey{key}})
 		if err != nil {
 			return nil, unavailable(err)
@@ -494,7 +494,7 @@ func (l *Ledger) findID(ctx context.Context, ref Ref) (*TransferAt, error) {
 	u, ok := l.ids.row(ref)
 	if !ok || u == nil && l.shared != nil {
 		e := l.ids.pin(ref)
-		defer e.unpin()
+		defer l.ids.unpin(ref, e)
 		snap, err := l.store.Load(ctx, &Keys{IDs: []Ref{ref}})
 		if err != nil {
 			return nil, unavailable(err)

@@ -456,7 +456,6 @@ func (l *Ledger) workShared(ctx context.Context, cmds []*prepared) error {
 			err = l.told(failed)
 		}
 		for _, p := range waiting {
-			p.unpin()
 			p.answer(Result{}, err)
 		}
 		break
@@ -562,7 +561,6 @@ func (l *Ledger) attempt(ctx context.Context, waiting []*prepared, try int, comm
 	l.tell(waiting, *commit)
 	for _, p := range waiting {
 		if !stays[p] {
-			p.unpin()
 			p.done <- struct{}{}
 		}
 	}

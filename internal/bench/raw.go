@@ -88,11 +88,9 @@ func newRaw(o Options) (*raw, error) {
 	for i := range po.Levels {
 		po.Levels[i].BlockSize = 16 << 10
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.ZstdCompression }
-		if i == 0 {
-			po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
-		}
+		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
 	}
+	po.Levels[len(po.Levels)-1].Compression = func() *sstable.CompressionProfile { return sstable.ZstdCompression }
 	db, err := pebble.Open(dir, po)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))

@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,15 +26,15 @@ import (
 // in a table yet is read from the journal at the start.
 type ids struct {
 	s     *Store
-	bound int // ids that are gathered before they become a table
+	bound int // ids, or events, that are gathered before they become a table
 
 	mu      sync.RWMutex
-	recent  map[ledger.Ref]ledger.TransferAt
-	writing map[ledger.Ref]ledger.TransferAt // on their way into a table; nil: none
-	marks   map[ledger.BookID]uint64         // seq of the last event of each book whose ids are in recent
-	events  int                              // since marks were written: what the next start has to read
-	done    chan struct{}                    // closed when writing has ended
-	err     error                            // why no table can be written
+	recent  *recentIDs
+	writing *recentIDs               // on their way into a table; nil: none
+	marks   map[ledger.BookID]uint64 // seq of the last event of each book whose ids are in recent
+	events  int                      // since marks were written: what the next start has to read, bound at most
+	done    chan struct{}            // closed when writing has ended
+	err     error                    // why no table can be written
 
 	tables   filter // of the ids in tables
 	filling  sync.Mutex
@@ -43,15 +42,11 @@ type ids struct {
 	filled   chan struct{} // closed when the goroutine that fills it has ended
 }
 
-// idEvents bounds the events that the next start has to read, when few of them
-// use ids, in multiples of ids.bound.
-const idEvents = 4
-
 // idTables is what the names of tables begin with that are being written.
 const idTables = "ids-"
 
 func openIDs(s *Store) (*ids, error) {
-	x := &ids{s: s, bound: s.options.MaxIDs, recent: map[ledger.Ref]ledger.TransferAt{},
+	x := &ids{s: s, bound: s.options.MaxIDs, recent: newRecentIDs(0),
 		marks: map[ledger.BookID]uint64{}, done: make(chan struct{}), filled: make(chan struct{})}
 	close(x.done)
 	v, err := s.view(s.ctx)
@@ -124,7 +119,7 @@ func (x *ids) readBook(r pebble.Reader, head *ledger.Head) error {
 		}
 		if err == nil {
 			e.EachID(func(id string, n uint32) {
-				x.recent[ledger.RefOf(head.Tenant, id)] = ledger.TransferAt{Book: head.Book, Seq: seq, N: n}
+				x.recent.add(ledger.RefOf(head.Tenant, id), ledger.TransferAt{Book: head.Book, Seq: seq, N: n})
 			})
 		}
 	}
@@ -153,9 +148,9 @@ func (x *ids) removeLeft() error {
 // find returns where an id was used, or nil.
 func (x *ids) find(ref ledger.Ref) (*ledger.TransferAt, error) {
 	x.mu.RLock()
-	at, ok := x.recent[ref]
-	if !ok {
-		at, ok = x.writing[ref]
+	at, ok := x.recent.find(ref)
+	if !ok && x.writing != nil {
+		at, ok = x.writing.find(ref)
 	}
 	x.mu.RUnlock()
 	if ok {
@@ -179,12 +174,12 @@ func (s *Store) CountIDs(ctx context.Context) (n uint64, err error) {
 		return 0, ctx.Err()
 	}
 	recent := s.ids.recent // nobody changes it now
-	n = uint64(len(recent))
+	n = uint64(len(recent.rows))
 	for ref, err := range eachID(s.db) {
 		if err != nil {
 			return 0, err
 		}
-		if _, both := recent[ref]; !both {
+		if _, both := recent.find(ref); !both {
 			n++
 		}
 		if n%100_000 == 0 && ctx.Err() != nil {
@@ -197,7 +192,7 @@ func (s *Store) CountIDs(ctx context.Context) (n uint64, err error) {
 // waitRoom waits while the ids in memory are twice as many as they should be.
 func (x *ids) waitRoom(ctx context.Context) error {
 	x.mu.RLock()
-	full, done, err := len(x.recent) >= x.bound && x.writing != nil, x.done, x.err
+	full, done, err := len(x.recent.rows) >= x.bound && x.writing != nil, x.done, x.err
 	x.mu.RUnlock()
 	if err != nil || !full {
 		return err
@@ -215,16 +210,16 @@ func (x *ids) add(b *ledger.Batch) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i := range b.IDs {
-		x.recent[b.IDs[i].Ref] = b.IDs[i].At
+		x.recent.add(b.IDs[i].Ref, b.IDs[i].At)
 	}
 	for i := range b.Books {
 		x.marks[b.Books[i].Head.Book] = b.Books[i].Head.Seq
 		x.events += len(b.Books[i].Events)
 	}
-	if (len(x.recent) >= x.bound || x.events >= idEvents*x.bound) && x.writing == nil && x.err == nil {
+	if (len(x.recent.rows) >= x.bound || x.events >= x.bound) && x.writing == nil && x.err == nil {
 		of, marks, done := x.recent, x.marks, make(chan struct{})
 		x.writing, x.done = of, done
-		x.recent, x.marks = make(map[ledger.Ref]ledger.TransferAt, len(of)), map[ledger.BookID]uint64{}
+		x.recent, x.marks = newRecentIDs(len(of.rows)), map[ledger.BookID]uint64{}
 		x.events = 0
 		go func() {
 			defer close(done)
@@ -251,7 +246,7 @@ func (x *ids) written(err error) {
 // write makes a table of ids and has Pebble take it in. How far the tables go
 // stands in the table itself, so that a copy of the store, which Pebble makes of
 // its tables first and of its log later, has both or neither.
-func (x *ids) write(of map[ledger.Ref]ledger.TransferAt, marks map[ledger.BookID]uint64) (err error) {
+func (x *ids) write(of *recentIDs, marks map[ledger.BookID]uint64) (err error) {
 	defer func() {
 		if r := recover(); r != nil { // Pebble cannot go on
 			x.s.die(fmt.Errorf("%v", r))
@@ -259,11 +254,7 @@ func (x *ids) write(of map[ledger.Ref]ledger.TransferAt, marks map[ledger.BookID
 		}
 	}()
 	fs := x.s.options.FS
-	rows := make([]idRow, 0, len(of))
-	for ref, at := range of {
-		rows = append(rows, idRow{be.Uint64(ref[:8]), be.Uint64(ref[8:]), at})
-	}
-	slices.SortFunc(rows, func(a, b idRow) int { return cmp.Or(cmp.Compare(a.high, b.high), cmp.Compare(a.low, b.low)) })
+	rows := of.sorted()
 	name := fs.PathJoin(x.s.dir, idTables+"new")
 	if err := x.writeTable(fs, name, rows, marks); err != nil {
 		return err
@@ -273,16 +264,11 @@ func (x *ids) write(of map[ledger.Ref]ledger.TransferAt, marks map[ledger.BookID
 	}
 	x.filling.Lock()
 	defer x.filling.Unlock()
-	for ref := range of {
+	for i := range rows {
+		ref := rows[i].ref()
 		x.tables.add(&ref)
 	}
 	return nil
-}
-
-// An idRow is an id and where it was used, so that sorting is quick.
-type idRow struct {
-	high, low uint64 // of the ref, big endian
-	at        ledger.TransferAt
 }
 
 // writeTable writes ids, which are sorted, and between them, where they sort,
@@ -313,7 +299,7 @@ func (x *ids) writeTable(fs vfs.FS, name string, rows []idRow, marks map[ledger.
 			mark()
 		}
 		key = be.AppendUint64(be.AppendUint64(append(key[:0], kID), r.high), r.low)
-		value = appendID(value[:0], r.at)
+		value = appendID(value[:0], r.at())
 		set()
 	}
 	for len(books) > 0 {

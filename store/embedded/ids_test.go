@@ -23,7 +23,7 @@ func TestStartReadsLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = openStore(t, dir, o)
-	if n := s.ids.events; n > idEvents*o.MaxIDs {
+	if n := s.ids.events; n > o.MaxIDs {
 		t.Errorf("%d events were read at the start", n)
 	}
 	if n, err := s.CountIDs(t.Context()); n != 1 || err != nil {

@@ -28,7 +28,7 @@ type Options struct {
 	MemTableBytes uint64       // of what is gathered before it is written as a table; 0: 16 MB
 	DiskReserve   int64        // bytes that stay free; 0: 256 MB, below 0: none
 	MaxLag        uint64       // events that the indexes may be behind before Append waits; 0: 200,000
-	MaxIDs        int          // ids that are gathered in memory before they become a table; 0: 65,536
+	MaxIDs        int          // ids that are gathered in memory before they become a table; 0: 262,144
 	CheckIDs      bool         // Append looks whether its ids are taken. The ledger does so before
 	ReadOnly      bool         // neither Append nor the indexer writes
 
@@ -62,7 +62,7 @@ func (o Options) withDefaults(dir string) (Options, string, error) {
 		o.MaxLag = 200_000
 	}
 	if o.MaxIDs == 0 {
-		o.MaxIDs = 64 << 10
+		o.MaxIDs = 256 << 10
 	}
 	if o.Fatal == nil {
 		logger := o.Logger
@@ -188,11 +188,10 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		l := &o.Levels[i]
 		l.BlockSize = 16 << 10
 		l.FilterPolicy = bloom.FilterPolicy(10)
-		l.Compression = func() *sstable.CompressionProfile { return sstable.ZstdCompression }
-		if i == 0 { // what is flushed is soon compacted again
-			l.Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
-		}
+		l.Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
 	}
+	// What is above the last level is soon compacted again.
+	o.Levels[len(o.Levels)-1].Compression = func() *sstable.CompressionProfile { return sstable.ZstdCompression }
 	return o
 }
 
