@@ -2,8 +2,10 @@ package gateway360
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -62,7 +64,7 @@ func TestCurl(t *testing.T) {
 		`{"status":"error","error_id":"MISSING_PARAMS","error_msg":"Your request is incomplete and missing some mandatory parameters."} 400`)
 	check(curl(pathSubaccountBalance, strings.Replace(sub, "subaccount_user_name", "nobody", 1)),
 		"{\"status\":\"error\",\"error_id\":\"BAD_PARAMS\",\"error_msg\":\"Parameter `user_name` must be the name of a subaccount of yours.\"} 400")
-	check(curl("/api/3.0/sms/send", body), `{"status":"error","error_id":"NOT_FOUND","error_msg":"There is no such function here."} 404`)
+	check(curl("/api/3.0/sms/send-link", body), `{"status":"error","error_id":"NOT_FOUND","error_msg":"There is no such function here."} 404`)
 	check(curl(pathBalance, body, "-X", "DELETE"), `{"status":"error","error_id":"METHOD_NOT_ALLOWED","error_msg":"The method must be: POST"} 405`)
 
 	// Without the header, curl says that it is a form.
@@ -81,11 +83,56 @@ func TestCurl(t *testing.T) {
 	}
 }
 
+// TestCurlCalls runs the manual's cURL samples of what stands around the balance,
+// but for the comma too many that some of them have.
+func TestCurlCalls(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil && os.Getenv("CI") != "true" {
+		t.Skip("this test needs curl: install it")
+	}
+	s := newShop(t, dialecttest.Open(t), quiet, "EUR", "350.12")
+	url := s.Serve(s.h)
+	bodies := maps.Clone(manualBodies)
+	for call, body := range bodies { // they are about the sub-account that is made here
+		bodies[call] = strings.Replace(body, `"subaccount_user_name"`, `"new_subaccount_user_name"`, 1)
+	}
+	curl := func(call string, more ...string) string {
+		t.Helper()
+		args := append([]string{"-sS", "-w", " %{http_code}", "-X", "POST", "-H", "Content-Type: application/json", "-H", "Accept: application/json",
+			"-d", "{\n\t\"api_key\":\"" + s.key + "\"" + bodies[call] + "\n}"}, more...)
+		out, err := exec.CommandContext(t.Context(), "curl", append(args, url+callPaths[call])...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("curl: %v: %s", err, out)
+		}
+		return string(out)
+	}
+	check := func(got, pattern string) {
+		t.Helper()
+		if !regexp.MustCompile("^" + pattern + "$").MatchString(got) {
+			t.Errorf("curl got %s, want %s", got, pattern)
+		}
+	}
+	check(curl("create"), `{"status":"ok","result":{"user_name":"new_subaccount_user_name","password":"new_subaccount_password","api_key":"[0-9a-f]{32}"}} 200`)
+	check(curl("add-balance"), `{"status":"ok","result":{"balance":"150.0000","currency":"EUR"}} 200`)
+	check(curl("get-info"), `{"status":"ok","result":{"user_name":"new_subaccount_user_name","email":"me@email.com","balance":"150.0000","currency":"EUR"}} 200`)
+	check(curl("deduct-balance"), `{"status":"ok","result":{"balance":"0.0000","currency":"EUR"}} 200`)
+	check(curl("deduct-balance"), `{"status":"error","error_id":"NOT_ENOUGH_BALANCE","error_msg":"Your account has no funds."} 402`)
+	check(curl("delete"), `{"status":"ok","result":{}} 200`)
+	check(curl("country-pricing"), `{"status":"ok","result":\[{"country_code":"ES","prefix":"34","price":"0.0450","currency":"EUR"},.*\]} 200`)
+	check(curl("prefix-pricing"), `{"status":"ok","result":\[{"country_code":"ES",.*\]} 200`)
+	const two = `{"status":"ok","result":\[{"status":"ok","sms_id":"[0-9a-f]{32}","custom":"MyMsgID1"},{"status":"ok","sms_id":"[0-9a-f]{32}","custom":""}\]} 200`
+	check(curl("send"), two)
+	s.want(t, "350.020000 0.000000")
+	first := curl("send", "-H", "Idempotency-Key: k")
+	check(first, two)
+	check(curl("send", "-H", "Idempotency-Key: k"), regexp.QuoteMeta(first))
+	s.want(t, "349.920000 0.000000")
+}
+
 // TestPython runs the manual's Python sample, which has http.client of the
 // standard library, and the package requests.
 func TestPython(t *testing.T) {
 	w := dialecttest.Open(t)
-	url := w.Serve(New(w.Ledger, w.Auth, Options{}))
+	url := w.Serve(New(w.Ledger, w.Auth, Options{Prices: prices(t), Sink: quiet}))
 	p := dialecttest.Python(t, "samples.py", "URL="+url)
 	account := w.Account("EUR", "350.12")
 	child := w.Open(native.AccountRequest{Parent: account.String(), Unit: "CREDITS"}, "1225")
@@ -129,6 +176,18 @@ func TestPython(t *testing.T) {
 	if p.Returns(&got, "get_with_body", pathSubaccountBalance, sub); got.Status != "ok" || got.Result.Balance != "1200.0000" {
 		t.Errorf("GET with a body returned %+v", got)
 	}
+
+	// What is sent is seen in the balance.
+	sending := w.Issue(auth.Gateway360, account, auth.Read|auth.Charge).Secret
+	var results []sendResult
+	p.Returns(&results, "by_requests", pathSend, map[string]any{"api_key": sending, "messages": []any{
+		map[string]any{"from": "ACME", "to": "34612345678", "text": "h\u00e9llo", "custom": "1"}, map[string]any{"from": "ACME", "to": 1, "text": "x"}}})
+	if len(results) != 2 || results[0].Status != "ok" || len(results[0].SMSID) != 32 || results[1].Status != "error" || results[1].ErrorID != idDestination {
+		t.Errorf("sending returned %+v", results)
+	}
+	check(result{"299.9500", "EUR"}, "by_requests", pathBalance, own)
+	raw(pathSend, `{"api_key":"`+sending+`","messages":[{"from":"ACME","to":"x","text":"x"}]}`,
+		`{"status":"ok","result":[{"status":"error","error_id":"INVALID_DESTINATION","error_msg":"The destination must be an international number: 7 to 15 digits, without a plus.","custom":""}]}`, 200)
 
 	p.Raises(map[string]any{"type": "HTTPError", "message": "401 Client Error: Unauthorized for url: " + url + pathBalance}, "by_requests", pathBalance, map[string]any{"api_key": "wrong"})
 	p.Raises(map[string]any{"type": "HTTPError"}, "by_requests", pathSubaccountBalance, own)

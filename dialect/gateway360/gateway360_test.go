@@ -36,13 +36,21 @@ func TestSuite(t *testing.T) {
 			return &Client{URL: url, APIKey: w.Issue(auth.Gateway360, account, auth.Read).Secret, UserName: "nobody"}
 		},
 		Requests: func(w *dialecttest.World, account ledger.AccountID) []string {
-			key := w.Issue(auth.Gateway360, account, auth.Read).Secret
+			key := w.Issue(auth.Gateway360, account, auth.Read|auth.Charge|auth.Admin).Secret
 			child := w.Open(native.AccountRequest{Parent: account.String()}, "")
 			name(w, "child", child)
 			return []string{
 				post(pathBalance, `{"api_key":"`+key+`"}`),
 				post(pathSubaccountBalance, `{"api_key":"`+key+`","user_name":"child"}`),
 				post(pathBalance, `{"api_key":"`+key+`","n":[1.5e-3,{"a":"\u00e9\\"},null],"user_name":null}`),
+				post(pathSubaccountInfo, `{"api_key":"`+key+`","user_name":"child"}`),
+				post(pathSubaccountAdd, `{"api_key":"`+key+`","user_name":"child","amount":"0.01"}`),
+				post(pathSubaccountDeduct, `{"api_key":"`+key+`","user_name":"child","amount":0.01}`),
+				post(pathSubaccountDelete, `{"api_key":"`+key+`","user_name":"nobody"}`),
+				post(pathSubaccountCreate, `{"api_key":"`+key+`","user_name":"child2"`+person1+`}`),
+				post(pathCountryPricing, `{"api_key":"`+key+`","country_code":"ES"}`),
+				post(pathPrefixPricing, `{"api_key":"`+key+`","prefix":34}`),
+				post(pathSend, `{"api_key":"`+key+`"`+manualBodies["send"]+`}`),
 			}
 		},
 		Check: isAnswer,

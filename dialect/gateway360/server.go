@@ -271,7 +271,11 @@ func (s *server) refusal(x *dialect.Exchange, err error) (*refusal, time.Duratio
 	case errors.As(err, &own):
 		return own, 0
 	case errors.As(err, &throttled):
-		return &refusal{fault: faultOf(idThrottled)}, throttled.RetryAfter
+		r := &refusal{fault: faultOf(idThrottled)}
+		if throttled.Rate {
+			r.message = "Too many requests with this API key. Try again later."
+		}
+		return r, throttled.RetryAfter
 	case errors.Is(err, auth.ErrUnauthorized):
 		return &refusal{fault: faultOf(idKey)}, 0
 	case errors.As(err, &forbidden):

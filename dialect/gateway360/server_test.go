@@ -153,7 +153,14 @@ func TestOrder(t *testing.T) {
 		{"POST", pathBalance + "/", json, "{}", idPath},
 		{"POST", "/api/3.0//account/get-balance", json, "{}", idPath},
 		{"POST", "/api/3.0/account/../account/get-balance", json, "{}", idPath},
-		{"POST", "/api/3.0/sms/send", json, "{}", idPath},
+		{"POST", "/api/3.0/sms/send-link", json, "{}", idPath},
+		{"GET", pathSend, json, "{}", idMethod},
+		{"GET", pathSubaccountAdd, form, "{}", idMethod},
+		{"POST", pathSend, json, `{"api_key":"` + key + `","messages":1}`, idForbidden},
+		{"POST", pathSubaccountCreate, json, `{"api_key":"` + charges + `","user_name":1}`, idForbidden},
+		{"POST", pathSend, json, `{"api_key":"` + charges + `","messages":1,"fake":7}`, idBad},
+		{"POST", pathSend, json, `{"api_key":"` + charges + `","messages":[{}]}`, idNoSink},
+		{"POST", pathSubaccountAdd, json, `{"api_key":"` + charges + `","user_name":"nobody","amount":-1}`, idBad},
 	} {
 		r := httptest.NewRequest(c.method, c.path, strings.NewReader(c.body))
 		r.Header.Set("Content-Type", c.contentType)
@@ -167,7 +174,9 @@ func TestOrder(t *testing.T) {
 	if got := rec.Header().Get("Allow"); got != "GET, POST" {
 		t.Errorf("the methods of a read are %q", got)
 	}
-	if got := (&route{}).methods(); got != "POST" {
+	rec = httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequest("GET", pathSend, nil))
+	if got := rec.Header().Get("Allow"); got != "POST" {
 		t.Errorf("the methods of a write are %q", got)
 	}
 }

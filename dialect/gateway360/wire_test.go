@@ -242,6 +242,10 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
+		var twin param
+		if read(trimmed(body), wanted{"api_key", &twin}); string(twin.json) != string(p.apiKey.json) || twin.twice != p.apiKey.twice {
+			t.Fatalf("%q: api_key is read as %q", body, twin.json)
+		}
 		for name, p := range map[string]*param{"api_key": &p.apiKey, "user_name": &p.userName} {
 			if string(p.json) != string(want[name]) {
 				t.Fatalf("%q: %s is %q, want %q", body, name, p.json, want[name])
@@ -269,6 +273,85 @@ func FuzzDecode(f *testing.F) {
 }
 
 var errSyntax = refuse(idJSON, "")
+
+// FuzzMessages holds what is read of messages to encoding/json, and what is
+// answered to one item for each.
+func FuzzMessages(f *testing.F) {
+	for _, seed := range []string{`[{"from":"A","to":"34612345678","text":"x","custom":"c"}]`, `[1,{"to":34612345678 , "text":"\u00e9"},[],{},null, "x"]`, `[{"a":[{}],"custom":"\ud800"},{"custom":1.5e3}]`, `{}`, ` [ ] `} {
+		f.Add([]byte(seed), false)
+	}
+	f.Fuzz(func(t *testing.T, messages []byte, concat bool) {
+		body := []byte(`{"messages":` + string(messages) + `}`)
+		if _, err := decode(body); err != nil {
+			return
+		}
+		var said struct{ Messages []map[string]json.RawMessage }
+		var bare struct{ Messages []json.RawMessage }
+		if json.Unmarshal(body, &bare) != nil {
+			return // no array
+		}
+		q := &sending{call: &call{Exchange: &dialect.Exchange{Body: body}}}
+		_, err := q.decode()
+		if n := len(bare.Messages); (err == nil) != (1 <= n && n <= maxMessages) {
+			t.Fatalf("%q: %v", messages, err)
+		}
+		if err != nil {
+			return
+		}
+		if len(q.items) != len(bare.Messages) {
+			t.Fatalf("%q has %d items", messages, len(q.items))
+		}
+		_ = json.Unmarshal(body, &said) // as far as they are objects
+		for i, it := range q.items {
+			want, plain := "", ""
+			if i < len(said.Messages) && said.Messages[i] != nil {
+				want = string(said.Messages[i]["to"])
+			}
+			if json.Unmarshal([]byte(want), &plain) == nil && it.open() && it.To != plain {
+				t.Fatalf("%q: item %d is for %q, want %q", messages, i, it.To, plain)
+			}
+			if n := parts(it.Text, gsm7, concat); n < 0 || n > maxParts {
+				t.Fatalf("%q has %d parts", it.Text, n)
+			}
+			if utf8.RuneCountInString(it.Custom) > maxCustom && it.open() {
+				t.Fatalf("%q: custom is %q", messages, it.Custom)
+			}
+		}
+		q.answer()
+		var answer struct{ Result []sendResult }
+		if err := json.Unmarshal(q.Out, &answer); err != nil || len(answer.Result) != len(q.items) {
+			t.Fatalf("%q is answered %q, %v", messages, q.Out, err)
+		}
+	})
+}
+
+// FuzzAmountParam holds amounts of requests to those of package money.
+func FuzzAmountParam(f *testing.F) {
+	for _, seed := range []string{`"150"`, `150`, `0.0001`, `1e2`, `"1e2"`, `-1`, `null`, `"0"`, `1.00000000000`} {
+		f.Add([]byte(seed), uint8(4))
+	}
+	f.Fuzz(func(t *testing.T, value []byte, scale uint8) {
+		body := []byte(`{"amount":` + string(value) + `}`)
+		if _, err := decode(body); err != nil {
+			return
+		}
+		var p param
+		read(body, wanted{"amount", &p})
+		unit := money.Unit{Code: "EUR", Scale: scale % (money.MaxScale + 1)}
+		a, err := p.amount("amount", unit)
+		if err != nil {
+			return
+		}
+		text, _ := p.scalar("amount")
+		want, err := money.ParseNumber(text, int(unit.Scale))
+		if p.json[0] == '"' {
+			want, err = unit.Parse(text)
+		}
+		if err != nil || a != want || a.Sign() <= 0 {
+			t.Fatalf("%s is %v, want %v, %v", value, a, want, err)
+		}
+	})
+}
 
 // FuzzAmount holds what is shown to what there is.
 func FuzzAmount(f *testing.F) {
