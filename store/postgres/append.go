@@ -82,7 +82,7 @@ func (s *Store) send(ctx context.Context, conn *pgxpool.Conn, b *batch, first ..
 		return nil
 	})
 	sent := time.Now()
-	err := conn.SendBatch(ctx, p).Close()
+	err := unwarned(conn, func() error { return conn.SendBatch(ctx, p).Close() })
 	if err == nil && !committed {
 		err = errors.New("postgres: the transaction was not committed")
 	}
@@ -132,6 +132,7 @@ func (s *Store) outcome(ctx context.Context, b *batch, err error) error {
 		case isConflict(err):
 			ours, looked := s.isOurs(s.ctx, b)
 			if looked == nil && ours {
+				s.counts.settled.Add(1)
 				return nil
 			}
 			if looked == nil {
@@ -179,9 +180,13 @@ func (s *Store) isOurs(ctx context.Context, b *batch) (bool, error) {
 			return false, err
 		}
 	}
-	return true, s.read(ctx, func(ctx context.Context, conn querier) error {
-		_, err := conn.Exec(ctx, `UPDATE saldo.heads SET seq = seq WHERE book = $1`, int64(b.Books[0].Head.Book))
-		return err
+	return true, s.again(ctx, func() error {
+		return s.trip(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+			return unwarned(conn, func() error {
+				_, err := conn.Exec(ctx, `UPDATE saldo.heads SET seq = seq WHERE book = $1`, int64(b.Books[0].Head.Book))
+				return err
+			})
+		})
 	})
 }
 

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -27,7 +28,7 @@ type doubtful struct {
 func newDoubtful(t *testing.T, o postgres.Options) *doubtful {
 	server := pgtest.Need(t, pgtest.Options{})
 	proxy := pgtest.NewProxy(t, server.Socket)
-	o.Connections, o.Logger = 4, slog.New(slog.DiscardHandler)
+	o.Connections, o.Logger = cmp.Or(o.Connections, 4), slog.New(slog.DiscardHandler)
 	store, err := postgres.Open(context.Background(), proxy.URL("postgres"), o)
 	if err != nil {
 		t.Fatal(err)
@@ -39,6 +40,7 @@ func newDoubtful(t *testing.T, o postgres.Options) *doubtful {
 	d := &doubtful{T: t, proxy: proxy, store: store, node: l, url: server.URL("postgres"), pair: &pair{T: t}}
 	t.Cleanup(func() {
 		proxy.Silence(false)
+		proxy.Mend()
 		if err := errors.Join(l.Close(), store.Close()); err != nil {
 			t.Error(err)
 		}
@@ -50,31 +52,83 @@ func newDoubtful(t *testing.T, o postgres.Options) *doubtful {
 	return d
 }
 
-// TestLostReply loses the reply to a commit: it is found out that it has taken
-// effect before anyone is answered, and it has done so once.
+// oneLine has every round trip go by the same connection: what is lost next is
+// what is meant then, once its statements are prepared.
+var oneLine = postgres.Options{Connections: 1}
+
+// TestLostReply loses the reply to a commit, and replies to questions after it: it
+// is found out that it has taken effect before anyone is answered, and it has done
+// so once.
 func TestLostReply(t *testing.T) {
-	d := newDoubtful(t, postgres.Options{})
+	d := newDoubtful(t, oneLine)
 	for n := range 5 {
+		d.pair.do(d.node, with("", charge("x", 1)))
 		d.proxy.LoseReplies(1 + n%3)
 		if res := d.pair.do(d.node, with("", charge("x", 1))); res.Replayed {
 			t.Error("it is said to be a repeat")
 		}
-		d.pair.has(d.node, "x", 98-int64(n), 0)
-		d.pair.has(d.other, "x", 98-int64(n), 0)
+		d.pair.has(d.node, "x", 97-2*int64(n), 0)
+		d.pair.has(d.other, "x", 97-2*int64(n), 0)
 	}
-	if n := d.store.Count().Doubts; n != 5 {
-		t.Errorf("%d appends were in doubt", n)
+	d.settled(5, 5)
+}
+
+// settled wants so many appends to have been in doubt, and so many of those to
+// have taken effect with the first try.
+func (d *doubtful) settled(doubts, were uint64) {
+	d.Helper()
+	if c := d.store.Count(); c.Doubts != doubts || c.Settled != were {
+		d.Errorf("%d appends were in doubt, of which %d had taken effect; want %d and %d", c.Doubts, c.Settled, doubts, were)
 	}
+}
+
+// TestUnanswered cuts a node off between its commit and the reply to it: whoever
+// asked is not answered before the node has found out, though everybody else sees
+// that it has taken effect.
+func TestUnanswered(t *testing.T) {
+	d := newDoubtful(t, oneLine)
+	d.pair.do(d.node, with("earlier", charge("x", 1)))
+	d.proxy.Break()
+	done := make(chan error, 1)
+	go func() {
+		_, err := d.pair.post(d.node, with("once", charge("x", 1)))
+		done <- err
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for there := false; !there; {
+		b, err := d.other.Balance(ctx, acc("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		there = b.Posted == money.New(97)
+	}
+	select {
+	case err := <-done:
+		t.Errorf("it was answered before it could be known: %v", err)
+	default:
+	}
+	d.proxy.Mend()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	d.settled(1, 1)
+	if res := d.pair.do(d.other, with("once", charge("x", 1))); !res.Replayed {
+		t.Error("a repeat at another node took effect again")
+	}
+	d.pair.has(d.node, "x", 97, 0)
 }
 
 // TestLostRequest loses a commit on its way: it is made again.
 func TestLostRequest(t *testing.T) {
-	d := newDoubtful(t, postgres.Options{})
+	d := newDoubtful(t, oneLine)
 	for n := range 5 {
+		d.pair.do(d.node, with("", charge("x", 1)))
 		d.proxy.LoseRequests(1)
 		d.pair.do(d.node, with("", charge("x", 1)))
-		d.pair.has(d.other, "x", 98-int64(n), 0)
+		d.pair.has(d.other, "x", 97-2*int64(n), 0)
 	}
+	d.settled(5, 0)
 }
 
 // TestLostToOthers loses a commit on its way, or its reply, while another node

@@ -44,7 +44,7 @@ func newCluster(t *testing.T) *cluster {
 
 // start starts a node in the place of what was there.
 func (c *cluster) start(i int) {
-	for {
+	for !c.Failed() { // else there may be no server any more
 		s, err := postgres.Open(context.Background(), c.proxies[i].URL("postgres"), postgres.Options{Connections: 4,
 			Patience: time.Second, Resolve: 3 * time.Second, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
@@ -84,7 +84,7 @@ func (c *cluster) any() *ledger.Ledger {
 func (c *cluster) Post(ctx context.Context, cmd *ledger.Command) (ledger.Result, error) {
 	for {
 		res, err := c.any().Post(ctx, ledgertest.Clone(cmd))
-		if !ledger.CodeOf(err).Retryable() {
+		if !ledger.CodeOf(err).Retryable() || c.Failed() {
 			return res, err
 		}
 		time.Sleep(time.Millisecond)
@@ -94,7 +94,7 @@ func (c *cluster) Post(ctx context.Context, cmd *ledger.Command) (ledger.Result,
 func (c *cluster) Balance(ctx context.Context, id ledger.AccountID) (ledger.Balance, error) {
 	for {
 		b, err := c.any().Balance(ctx, id)
-		if !ledger.CodeOf(err).Retryable() {
+		if !ledger.CodeOf(err).Retryable() || c.Failed() {
 			return b, err
 		}
 		time.Sleep(time.Millisecond)

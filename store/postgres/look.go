@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,18 +20,32 @@ var farEvents = 10_000
 // rollbackPatience is how long a transaction is ended properly.
 const rollbackPatience = time.Second
 
-// Look returns what others have appended, in one round trip. See
-// [ledger.SharedStore].
+// Look returns what others have appended, in one round trip; in two for the first
+// of it after a while without. See [ledger.SharedStore].
 func (s *Store) Look(ctx context.Context, known []ledger.BookEnd) (tails []ledger.Tail, err error) {
 	err = s.read(ctx, func(ctx context.Context, conn querier) error {
-		p := &pgx.Batch{}
 		l := looking{known: known}
 		// The ends first: what is there when they are read is there when the
 		// events are.
+		p := &pgx.Batch{}
 		p.Queue(endsQuery, l.books()).Query(l.readEnds)
-		l.queueTails(p)
+		follow := time.Since(s.opened) < time.Duration(s.followed.Load())
+		if follow {
+			l.queueTails(p)
+		}
 		if err := conn.SendBatch(ctx, p).Close(); err != nil {
 			return err
+		}
+		if l.behind() {
+			s.followed.Store(int64(time.Since(s.opened) + followFor))
+			if !follow {
+				s.counts.trips.Add(1)
+				p := &pgx.Batch{}
+				l.queueTails(p)
+				if err := conn.SendBatch(ctx, p).Close(); err != nil {
+					return err
+				}
+			}
 		}
 		l.tell(&s.clock)
 		tails, err = l.tails()
@@ -38,6 +53,10 @@ func (s *Store) Look(ctx context.Context, known []ledger.BookEnd) (tails []ledge
 	})
 	return tails, err
 }
+
+// followFor is how long after a look that found something the next ones read
+// events and ends at once.
+const followFor = time.Second
 
 // Lock locks heads, and returns what others have appended to them, in one round
 // trip. See [ledger.SharedStore].
@@ -112,6 +131,11 @@ func (l *looking) readEnds(rows pgx.Rows) error {
 		l.ends[e.Book] = e
 	}
 	return err
+}
+
+// behind reports whether an end is further than is known.
+func (l *looking) behind() bool {
+	return slices.ContainsFunc(l.known, func(k ledger.BookEnd) bool { return l.ends[k.Book].Seq > k.Seq })
 }
 
 // queueTails reads the blocks after the known ends, but not many: a block more

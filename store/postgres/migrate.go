@@ -68,6 +68,11 @@ func migrate(ctx context.Context, conn *pgx.Conn) (m Migrated, err error) {
 	if err != nil {
 		return m, err
 	}
+	at, is, err := reached(ctx, conn)
+	m = Migrated{From: at, To: at, Format: is}
+	if err != nil || at >= len(list) && is <= format { // a node that starts writes nothing then
+		return m, err
+	}
 	m.From = -1
 	for done := false; !done; {
 		done, err = step(ctx, conn, list, plain, &m)
@@ -86,7 +91,7 @@ func migrate(ctx context.Context, conn *pgx.Conn) (m Migrated, err error) {
 func begin(ctx context.Context, conn *pgx.Conn) error {
 	var err error
 	for range 20 {
-		if err = there(ctx, conn); err == nil {
+		if _, _, err = reached(ctx, conn); err == nil { // a node needs no right to make it then
 			return nil
 		}
 		if _, err = conn.Exec(ctx, `
@@ -109,10 +114,10 @@ func begin(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// there asks whether the row is made, so that a node needs no right to make it.
-func there(ctx context.Context, conn *pgx.Conn) error {
-	var n int
-	return conn.QueryRow(ctx, `SELECT one FROM saldo.format`).Scan(&n)
+// reached returns the number of the last migration, and the format.
+func reached(ctx context.Context, conn *pgx.Conn) (migration, format int, err error) {
+	err = conn.QueryRow(ctx, `SELECT migration, format FROM saldo.format`).Scan(&migration, &format)
+	return migration, format, err
 }
 
 // step carries out the next migration that is missing, and reports whether

@@ -48,6 +48,9 @@ type Store struct {
 	counts  counts
 	trees   trees
 
+	opened   time.Time
+	followed atomic.Int64 // until when, since opened, looks read events at once
+
 	fixing sync.Mutex
 	fixed  pgx.Tx // of a snapshot: the transaction in which everything is read
 	kept   *pgxpool.Conn
@@ -71,7 +74,7 @@ func Open(ctx context.Context, url string, o Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{options: o}
+	s := &Store{options: o, opened: time.Now()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -117,6 +120,11 @@ func (o *Options) config(url string) (*pgxpool.Config, error) {
 	c.RuntimeParams["default_transaction_isolation"] = "read committed"
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(o.Patience.Milliseconds())
 	c.RuntimeParams["lock_timeout"] = fmt.Sprint(o.Patience.Milliseconds())
+	c.OnNotice = func(conn *pgconn.PgConn, n *pgconn.Notice) {
+		if n.SeverityUnlocalized == "WARNING" {
+			conn.CustomData()[warning] = n.Message
+		}
+	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		// What was answered has to be durable, whatever the database's default.
 		_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
@@ -259,6 +267,25 @@ func (s *Store) again(ctx context.Context, do func() error) error {
 	}
 }
 
+// warning is where a connection keeps what the database has warned of last.
+const warning = "warning"
+
+var errWarned = errors.New("postgres: the database has warned of a commit")
+
+// unwarned does what commits, and fails if the database warns of it: it does so
+// of a commit that it has not told its replicas, when somebody cancels that.
+func unwarned(conn *pgxpool.Conn, commit func() error) error {
+	kept := conn.Conn().PgConn().CustomData()
+	delete(kept, warning)
+	if err := commit(); err != nil {
+		return err
+	}
+	if message, ok := kept[warning]; ok {
+		return fmt.Errorf("%w: %v", errWarned, message)
+	}
+	return nil
+}
+
 // isConflict reports whether a statement has failed because others were first:
 // a head was not where it should be, or a key was taken.
 func isConflict(err error) bool {
@@ -279,7 +306,7 @@ func isRetryable(err error) bool {
 			strings.HasPrefix(refused.Code, "XX") // an engine between two leaders
 	}
 	var connect *pgconn.ConnectError
-	return errors.As(err, &connect) || pgconn.SafeToRetry(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+	return errors.As(err, &connect) || pgconn.SafeToRetry(err) || errors.Is(err, errWarned) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.As(err, new(net.Error))
 }
 
@@ -288,6 +315,7 @@ type counts struct {
 	trips    atomic.Uint64
 	appends  atomic.Uint64
 	doubts   atomic.Uint64
+	settled  atomic.Uint64
 	appendNS atomic.Int64
 }
 
@@ -302,11 +330,12 @@ type Count struct {
 	Appends uint64        // that took effect
 	Append  time.Duration // spent in those
 	Doubts  uint64        // appends whose outcome had to be found out
+	Settled uint64        // of those: they had taken effect
 	Open    int32         // connections now
 }
 
 // Count returns what the store has done so far.
 func (s *Store) Count() Count {
 	c := &s.counts
-	return Count{c.trips.Load(), c.appends.Load(), time.Duration(c.appendNS.Load()), c.doubts.Load(), s.pool.Stat().TotalConns()}
+	return Count{c.trips.Load(), c.appends.Load(), time.Duration(c.appendNS.Load()), c.doubts.Load(), c.settled.Load(), s.pool.Stat().TotalConns()}
 }

@@ -39,7 +39,7 @@ func Need(t testing.TB, o Options) *Server {
 	s, err := Start(o)
 	missing(t, err)
 	t.Cleanup(func() {
-		if t.Failed() {
+		if t.Failed() && s.run != nil {
 			t.Logf("PostgreSQL's log ends with:\n%.4000s", tail(s.Log(), 4000))
 		}
 		if err := s.Close(); err != nil {

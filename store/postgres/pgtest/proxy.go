@@ -15,7 +15,7 @@ import (
 // A Proxy stands between a program and a server, and fails as it is told.
 type Proxy struct {
 	dir    string
-	target func() string // the server's socket, which may change
+	target func() string // the server's socket, which may change; "": there is none
 	listen net.Listener
 	wait   sync.WaitGroup
 
@@ -23,6 +23,8 @@ type Proxy struct {
 	silent  atomic.Bool  // nothing goes through, and nobody is told
 	replies atomic.Int64 // how many replies are lost from now on, with their connections
 	asks    atomic.Int64 // how many requests
+	breaks  atomic.Bool  // the next reply that is lost is the last that came
+	down    atomic.Bool  // nobody gets through
 	trips   atomic.Int64 // see Trips
 
 	mu    sync.Mutex
@@ -66,9 +68,13 @@ func (p *Proxy) Close() error {
 	return errors.Join(err, os.RemoveAll(p.dir))
 }
 
-// URL is where a database is, through the proxy.
-func (p *Proxy) URL(database string) string {
-	return "postgres:///" + database + "?user=saldo&host=" + url.QueryEscape(p.dir)
+// URL is where a database is, through the proxy, or through others.
+func (p *Proxy) URL(database string, others ...*Proxy) string {
+	hosts := p.dir
+	for _, o := range others {
+		hosts += "," + o.dir
+	}
+	return "postgres:///" + database + "?user=saldo&host=" + url.QueryEscape(hosts)
 }
 
 // Latency adds d to each round trip.
@@ -88,6 +94,16 @@ func (p *Proxy) LoseReplies(n int) { p.replies.Store(int64(n)) }
 
 // LoseRequests loses the next n requests, and cuts their connections.
 func (p *Proxy) LoseRequests(n int) { p.asks.Store(int64(n)) }
+
+// Break loses the next reply, as LoseReplies does, and everything from then on:
+// connections are cut, and refused until Mend.
+func (p *Proxy) Break() {
+	p.breaks.Store(true)
+	p.LoseReplies(1)
+}
+
+// Mend ends what Break began.
+func (p *Proxy) Mend() { p.down.Store(false) }
 
 // Cut cuts every connection.
 func (p *Proxy) Cut() {
@@ -115,6 +131,9 @@ func (p *Proxy) serve(client net.Conn) {
 		return
 	}
 	p.mu.Lock()
+	if p.down.Load() {
+		p.end(client, server)
+	}
 	p.conns[client], p.conns[server] = true, true
 	p.mu.Unlock()
 	var both sync.WaitGroup
@@ -152,6 +171,10 @@ func (p *Proxy) copy(to, from net.Conn, lose *atomic.Int64, came func()) {
 				return
 			}
 			if left := lose.Load(); left > 0 && lose.CompareAndSwap(left, left-1) {
+				if lose == &p.replies && p.breaks.CompareAndSwap(true, false) {
+					p.down.Store(true)
+					p.Cut()
+				}
 				return
 			}
 			came()

@@ -1,5 +1,6 @@
 // Package pgtest starts PostgreSQL servers for tests: the machine's own, on a
-// Unix socket in a folder that goes with the server, without a port.
+// Unix socket in a folder that goes with the server, without a port; with a
+// replica if need be, and with what fails between.
 package pgtest
 
 import (
@@ -15,7 +16,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -45,23 +45,35 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "saldo-pg-") // short: a socket's path has at most 107 bytes
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{bin: bin, dir: dir, args: []string{"-c", "listen_addresses=", "-c", "unix_socket_directories=" + dir,
+	s := &Server{bin: bin, args: []string{"-c", "listen_addresses=",
 		"-c", "fsync=" + onOff(o.Sync), "-c", "full_page_writes=" + onOff(o.Sync), "-c", "max_connections=120",
 		"-c", "shared_buffers=128MB", "-c", "max_wal_size=2GB"}}
 	for _, setting := range o.Settings {
 		s.args = append(s.args, "-c", setting)
 	}
-	if err := s.make(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	return s, s.begin("initdb", "--no-sync", "--pgdata", "data", "--username", "saldo", "--auth", "trust", "--encoding", "UTF8", "--no-locale")
+}
+
+// begin makes the server's folder and, by a program that is run there, the
+// cluster in it, and starts it. Nothing is left where that fails.
+func (s *Server) begin(program string, args ...string) (err error) {
+	if s.dir, err = os.MkdirTemp("", "saldo-pg-"); err != nil { // short: a socket's path has at most 107 bytes
+		return err
 	}
-	if err := s.Start(); err != nil {
-		return nil, errors.Join(err, s.Close())
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if id := credential(); id != nil {
+		if err := os.Chown(s.dir, int(id.Uid), int(id.Gid)); err != nil {
+			return err
+		}
 	}
-	return s, nil
+	if out, err := s.command(program, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", program, err, out)
+	}
+	return s.Start()
 }
 
 func onOff(on bool) string {
@@ -69,20 +81,6 @@ func onOff(on bool) string {
 		return "on"
 	}
 	return "off"
-}
-
-// make makes the folder and, in it, an empty cluster.
-func (s *Server) make() error {
-	if id := credential(); id != nil {
-		if err := os.Chown(s.dir, int(id.Uid), int(id.Gid)); err != nil {
-			return err
-		}
-	}
-	c := s.command("initdb", "--no-sync", "--pgdata", s.data(), "--username", "saldo", "--auth", "trust", "--encoding", "UTF8", "--no-locale")
-	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	return nil
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
@@ -122,7 +120,7 @@ func (s *Server) Start() error {
 		return err
 	}
 	defer log.Close()
-	c := s.command("postgres", append([]string{"-D", s.data()}, s.args...)...)
+	c := s.command("postgres", append([]string{"-D", s.data(), "-c", "unix_socket_directories=" + s.dir}, s.args...)...)
 	c.Stdout, c.Stderr = log, log
 	done, started := make(chan struct{}), make(chan error)
 	go func() { // the server is told when the thread ends that started it: that has to live as long as we do
@@ -180,27 +178,43 @@ func (s *Server) Log() string {
 // Stop lets the server end at once, cutting every connection.
 func (s *Server) Stop() error { return s.end(syscall.SIGINT) }
 
-// Kill ends it without letting it do anything, as kill -9 does. Its children
-// notice, and end too.
+// Kill ends it without letting it do anything more, as a power cut does: none of
+// its processes sees another one's end.
 func (s *Server) Kill() error {
-	err := s.end(syscall.SIGKILL)
-	for range 500 { // until its children have let go of the shared memory, a new one refuses to start
-		out, perr := exec.Command("pgrep", "-f", "postgres: ").Output()
-		if perr != nil || !s.owns(string(out)) {
-			break
+	for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
+		for _, pid := range s.processes() {
+			_ = syscall.Kill(pid, signal) // it may have ended
 		}
-		time.Sleep(10 * time.Millisecond)
+	}
+	err := s.end(syscall.SIGKILL)
+	for len(s.processes()) > 0 { // while one has the shared memory, a new server refuses to start
+		time.Sleep(time.Millisecond)
 	}
 	_ = os.Remove(filepath.Join(s.data(), "postmaster.pid"))
 	return err
 }
 
-// owns reports whether one of some processes works in the server's folder.
-func (s *Server) owns(pids string) bool {
-	return slices.ContainsFunc(strings.Fields(pids), func(pid string) bool {
-		dir, err := os.Readlink(filepath.Join("/proc", pid, "cwd"))
-		return err == nil && dir == s.data()
-	})
+// Freeze lets all of the server's processes stand still, or go on.
+func (s *Server) Freeze(on bool) {
+	signal := syscall.SIGCONT
+	if on {
+		signal = syscall.SIGSTOP
+	}
+	for _, pid := range s.processes() {
+		_ = syscall.Kill(pid, signal) // it may have ended
+	}
+}
+
+// processes are those that work in the server's folder.
+func (s *Server) processes() (pids []int) {
+	all, _ := filepath.Glob("/proc/[0-9]*/cwd") // the pattern is right
+	for _, cwd := range all {
+		if dir, err := os.Readlink(cwd); err == nil && dir == s.data() {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(cwd)))
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 func (s *Server) end(signal syscall.Signal) error {
@@ -216,7 +230,12 @@ func (s *Server) end(signal syscall.Signal) error {
 }
 
 // Close ends the server and removes everything.
-func (s *Server) Close() error { return errors.Join(s.end(syscall.SIGQUIT), os.RemoveAll(s.dir)) }
+func (s *Server) Close() error {
+	if s.dir == "" {
+		return nil // it never was
+	}
+	return errors.Join(s.end(syscall.SIGQUIT), os.RemoveAll(s.dir))
+}
 
 // find returns where PostgreSQL's programs are. Where there are none, and we are
 // root, Debian's package is installed.
@@ -242,14 +261,17 @@ var errNone = errors.New("there is no PostgreSQL on this machine (initdb, in the
 func look() string {
 	var dirs []string
 	if initdb, err := exec.LookPath("initdb"); err == nil {
-		dirs = append(dirs, filepath.Dir(initdb))
+		if initdb, err = filepath.EvalSymlinks(initdb); err == nil {
+			dirs = append(dirs, filepath.Dir(initdb))
+		}
 	}
 	installed, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // the pattern is right
 	slices.Reverse(installed)
 	for _, dir := range append(dirs, installed...) {
 		_, err1 := os.Stat(filepath.Join(dir, "initdb"))
 		_, err2 := os.Stat(filepath.Join(dir, "postgres"))
-		if err1 == nil && err2 == nil {
+		_, err3 := os.Stat(filepath.Join(dir, "pg_basebackup"))
+		if err1 == nil && err2 == nil && err3 == nil {
 			return dir
 		}
 	}
