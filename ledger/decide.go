@@ -42,6 +42,9 @@ func (d *decision) decide(s State, now Time, c *Command) (*Event, *Refusal) {
 	if c.ID != "" {
 		e.Print = c.Print()
 	}
+	if n := len(c.Records); n > 0 {
+		e.Records = make([]RecordChange, 0, n)
+	}
 	r := d.valid(head)
 	for i := 0; r == nil && i < len(c.Ops); i++ {
 		if r = d.op(c.Ops[i]); r != nil {

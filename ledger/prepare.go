@@ -214,17 +214,11 @@ func (l *Ledger) hopes() bool {
 	return l.shared != nil && int64(time.Since(l.began)) >= l.repeats.Load()
 }
 
-// hope takes the id of a command to be new, and so the hold that has it. Ids of
-// operations are not hoped for: the event of a refusal does not take them.
+// hope takes the id of a command to be new. Ids of operations are not hoped for:
+// the event of a refusal does not take them.
 func (l *Ledger) hope(p *prepared) {
-	if p.own == nil {
-		return
-	}
-	l.ids.fill(p.own, nil)
-	for _, op := range p.c.Ops {
-		if op, ok := op.(*PlaceHold); ok && op.ID == "" {
-			l.holds.fill(p.holds.find(p.ref), nil)
-		}
+	if p.own != nil {
+		l.ids.fill(p.own, nil)
 	}
 }
 
@@ -349,7 +343,8 @@ func (l *Ledger) follow(p *prepared, n *int) bool {
 func (l *Ledger) load(ctx context.Context, p *prepared) error {
 	keys := &p.keys
 	keys.Accounts = missing(l.accounts, &p.accounts, keys.Accounts[:0])
-	keys.Holds = missing(l.holds, &p.holds, keys.Holds[:0])
+	var later bool
+	keys.Holds, later = l.missingHolds(p, keys.Holds[:0])
 	keys.IDs = missing(l.ids, &p.ids, keys.IDs[:0])
 	keys.Refunds = missing(l.refunds, &p.refunds, keys.Refunds[:0])
 	keys.Records = missing(l.records, &p.records, keys.Records[:0])
@@ -390,7 +385,38 @@ func (l *Ledger) load(ctx context.Context, p *prepared) error {
 			l.ids.fill(p.ids.find(ref), u)
 		}
 	}
+	if later {
+		return l.load(ctx, p) // which loads nothing, unless an id was used before
+	}
 	return nil
+}
+
+// missingHolds is missing of holds. A hold that the command may be about to
+// place is not looked up: there is none if its id was never used. Later says
+// that it is not known yet whether it was.
+func (l *Ledger) missingHolds(p *prepared, keys []Ref) (_ []Ref, later bool) {
+	for i, e := range p.holds.entries {
+		if _, ok := l.holds.value(e); ok {
+			continue
+		}
+		ref, id := p.holds.keys[i], p.own
+		if id == nil || ref != p.ref {
+			id = p.ids.find(ref)
+		}
+		if id == nil {
+			keys = append(keys, ref)
+			continue
+		}
+		switch u, known := l.ids.value(id); {
+		case !known:
+			later = true
+		case u == nil:
+			l.holds.fill(e, nil)
+		default:
+			keys = append(keys, ref)
+		}
+	}
+	return keys, later
 }
 
 func missing[K comparable, V any](c *cache[K, V], p *pins[K, V], keys []K) []K {
