@@ -52,7 +52,7 @@ type assignment struct {
 }
 
 func (a *assignment) pack() []byte {
-	p := pack()
+	p := pack(192)
 	p.text(a.hit)
 	p.text(a.worker)
 	p.account(a.account)

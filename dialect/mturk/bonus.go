@@ -53,7 +53,7 @@ func (r *Requester) SendBonus(ctx context.Context, in Bonus, token string) error
 }
 
 func (b *Bonus) pack(now ledger.Time) []byte {
-	p := pack()
+	p := pack(len(b.Reason) + 128)
 	p.text(b.WorkerID)
 	p.int(int64(b.Amount))
 	p.text(b.AssignmentID)

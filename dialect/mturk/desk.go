@@ -89,8 +89,8 @@ const (
 // The indexes of records. Entries of one value sort by the records' keys.
 const (
 	indexRequester = "requester"   // of HITs that are not disposed of: account
-	indexReview    = "review"      // of those to be reviewed: account/V or account/G
-	indexReviewOf  = "review-type" // the same, /HITTypeId
+	indexReview    = "review"      // of those to be reviewed: V or G, and account
+	indexReviewOf  = "review-type" // the same, and HITTypeId
 	indexHIT       = "hit"         // of submitted assignments, and of bonuses: HITId
 	indexStatus    = "status"      // of assignments: HITId/A, /R or /S
 	indexWork      = "work"        // of assignments: HITId/WorkerId

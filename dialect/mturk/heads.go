@@ -23,7 +23,7 @@ func (r *Requester) Heads(ctx context.Context, status HITStatus, typeID string, 
 	if _, err := r.d.settle(ctx); err != nil {
 		return nil, "", err
 	}
-	q := ledger.Query{Index: indexRequester, Value: r.Account.String()}
+	q := ledger.Query{Index: indexRequester, Value: requesterIndex(r.Account)}
 	if status != 0 {
 		q = r.reviewable(status, typeID)
 	}

@@ -2,6 +2,7 @@ package mturk
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -90,7 +91,7 @@ type hit struct {
 }
 
 func (h *hit) pack() []byte {
-	p := pack()
+	p := pack(192)
 	p.account(h.account)
 	p.text(h.typeID)
 	p.text(h.hold)
@@ -174,23 +175,26 @@ func (h *hit) index() []ledger.IndexEntry {
 	if h.status() == Disposed {
 		return nil
 	}
-	account := h.account.String()
-	index := []ledger.IndexEntry{{Name: indexRequester, Value: account}}
-	if in := reviewIndex(account, h.status()); in != "" {
-		index = append(index, ledger.IndexEntry{Name: indexReview, Value: in}, ledger.IndexEntry{Name: indexReviewOf, Value: in + "/" + h.typeID})
+	index := []ledger.IndexEntry{{Name: indexRequester, Value: requesterIndex(h.account)}}
+	if s := h.status(); s == Reviewable || s == Reviewing {
+		index = append(index, ledger.IndexEntry{Name: indexReview, Value: reviewIndex(s, h.account)},
+			ledger.IndexEntry{Name: indexReviewOf, Value: reviewIndex(s, h.account) + h.typeID})
 	}
 	return index
 }
 
-// reviewIndex returns the value of HITs to be reviewed, "" for others.
-func reviewIndex(account string, s HITStatus) string {
-	switch s {
-	case Reviewable:
-		return account + "/V"
-	case Reviewing:
-		return account + "/G"
+// requesterIndex is the value of the HITs of an account. It is in many keys, and so
+// it is short.
+func requesterIndex(account ledger.AccountID) string {
+	return base64.RawURLEncoding.EncodeToString(account[:])
+}
+
+// reviewIndex is the value of the HITs of an account that are to be reviewed.
+func reviewIndex(s HITStatus, account ledger.AccountID) string {
+	if s == Reviewing {
+		return "G" + requesterIndex(account)
 	}
-	return ""
+	return "V" + requesterIndex(account)
 }
 
 // hit returns the record of a HIT of the requester.
@@ -421,16 +425,28 @@ func checkQuestion(question string) error {
 	d := xml.NewDecoder(strings.NewReader(question))
 	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil } // it came as UTF-8
 	root := ""
-	for {
-		token, err := d.Token()
-		if err == io.EOF {
+	var space [8]xml.Name
+	open := space[:0]
+	for { // RawToken takes half as long as Token, which looks for names' spaces
+		token, err := d.RawToken()
+		if err == io.EOF && len(open) == 0 {
 			break
 		}
 		if err != nil {
 			return badQuestion()
 		}
-		if start, ok := token.(xml.StartElement); ok && root == "" {
-			root = start.Name.Local
+		switch token := token.(type) {
+		case xml.StartElement:
+			if root == "" {
+				root = token.Name.Local
+			}
+			open = append(open, token.Name)
+		case xml.EndElement:
+			last := len(open) - 1
+			if last < 0 || open[last] != token.Name {
+				return badQuestion()
+			}
+			open = open[:last]
 		}
 	}
 	switch root {
@@ -449,7 +465,7 @@ func (in *Content) pack() []byte {
 	if in.Question == "" && in.LayoutID == "" && in.Annotation == "" {
 		return nil
 	}
-	p := pack()
+	p := pack(len(in.Question) + len(in.LayoutID) + len(in.Annotation) + 16)
 	p.text(in.Question)
 	p.text(in.LayoutID)
 	p.text(in.Annotation)

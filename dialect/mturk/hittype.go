@@ -114,7 +114,7 @@ func uitoa(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // pack writes a type as its record has it.
 func (t *HITType) pack(of ledger.AccountID) []byte {
-	p := pack()
+	p := pack(len(t.Title) + len(t.Description) + len(t.Keywords) + 64)
 	p.account(of)
 	p.text(t.Title)
 	p.text(t.Description)

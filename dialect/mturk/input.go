@@ -89,15 +89,46 @@ func (in *input) string(raw []byte) string {
 		*in.malformed = true
 		return ""
 	}
-	plain := raw[1 : len(raw)-1]
-	if bytes.IndexByte(plain, '\\') < 0 && utf8.Valid(plain) {
-		return string(plain)
+	if s, ok := unquote(raw[1 : len(raw)-1]); ok {
+		return s
 	}
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
 		*in.malformed = true
 	}
 	return s
+}
+
+// unquote returns what is between the quotes of a JSON string, unless it takes
+// more than the usual escapes.
+func unquote(quoted []byte) (string, bool) {
+	if !utf8.Valid(quoted) {
+		return "", false
+	}
+	at := bytes.IndexByte(quoted, '\\')
+	if at < 0 {
+		return string(quoted), true
+	}
+	var plain strings.Builder
+	plain.Grow(len(quoted))
+	for ; at >= 0; at = bytes.IndexByte(quoted, '\\') {
+		plain.Write(quoted[:at])
+		switch c := quoted[at+1]; c { // JSON has something after it
+		case '"', '\\', '/':
+			plain.WriteByte(c)
+		case 'n':
+			plain.WriteByte('\n')
+		case 't':
+			plain.WriteByte('\t')
+		case 'r':
+			plain.WriteByte('\r')
+		default:
+			return "", false
+		}
+		quoted = quoted[at+2:]
+	}
+	plain.Write(quoted)
+	return plain.String(), true
 }
 
 // bounded reads a string of 1 to most characters, "" if it is not there.

@@ -56,7 +56,7 @@ func (r *Requester) hits(ctx context.Context, index, value string, p Page) (hits
 // ListHITs returns a page of the requester's HITs that are not disposed of, the
 // newest first, and where it ends: "" says that it is the last.
 func (r *Requester) ListHITs(ctx context.Context, p Page) ([]*HIT, string, error) {
-	return r.hits(ctx, indexRequester, r.Account.String(), p)
+	return r.hits(ctx, indexRequester, requesterIndex(r.Account), p)
 }
 
 // ListReviewable returns a page of the HITs that are Reviewable or Reviewing, of
@@ -82,11 +82,11 @@ func (r *Requester) ReviewableIDs(ctx context.Context, status HITStatus, typeID 
 
 // reviewable says where HITs are that are to be reviewed.
 func (r *Requester) reviewable(status HITStatus, typeID string) ledger.Query {
-	in := reviewIndex(r.Account.String(), status)
+	in := reviewIndex(status, r.Account)
 	if typeID == "" {
 		return ledger.Query{Index: indexReview, Value: in}
 	}
-	return ledger.Query{Index: indexReviewOf, Value: in + "/" + typeID}
+	return ledger.Query{Index: indexReviewOf, Value: in + typeID}
 }
 
 // Counts says how many HITs a requester has: in all, Reviewable, Reviewing.

@@ -19,7 +19,8 @@ var errRecord = errors.New("mturk: a stored record is damaged")
 // A packer writes a record.
 type packer []byte
 
-func pack() packer { return packer{recordForm} }
+// pack begins a record, with room for so many bytes.
+func pack(room int) packer { return append(make(packer, 0, room), recordForm) }
 
 func (p *packer) int(n int64)        { *p = binary.AppendVarint(*p, n) }
 func (p *packer) time(t ledger.Time) { p.int(int64(t)) }

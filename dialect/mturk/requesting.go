@@ -55,6 +55,8 @@ type change struct {
 	// hold would have to be.
 	loose  bool
 	shrunk bool // part of a hold was let go
+
+	room [5]ledger.RecordWrite // for the records
 }
 
 // post makes a command, and again when others were first, until it is decided.
@@ -95,8 +97,10 @@ func errContention() error {
 }
 
 func (r *Requester) change(now ledger.Time, loose bool) *change {
-	return &change{Command: ledger.Command{Tenant: r.tenant, Book: r.book, ID: r.call.ID, Asked: r.call.Asked, Actor: r.call.Actor},
+	c := &change{Command: ledger.Command{Tenant: r.tenant, Book: r.book, ID: r.call.ID, Asked: r.call.Asked, Actor: r.call.Actor},
 		r: r, now: now, loose: loose}
+	c.Records = c.room[:0]
+	return c
 }
 
 // try posts a command. Again says that it has to be made anew.
@@ -129,6 +133,7 @@ func (c *change) named(verb, id string, version uint64) {
 		if version != 0 {
 			c.ID += "@" + uitoa(version)
 		}
+		c.Asked = []byte(c.ID) // it says all
 	}
 }
 

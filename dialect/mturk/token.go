@@ -52,7 +52,7 @@ func (c *change) remember(of, token, id string) {
 	if token == "" {
 		return
 	}
-	p := pack()
+	p := pack(64)
 	p.text(id)
 	w := ledger.RecordWrite{Kind: kindToken, Key: tokenKey(c.r.Account, of, token), Data: p}
 	if life := c.r.d.o.TokenLife; life > 0 {

@@ -90,7 +90,7 @@ func (c *change) workerAccount(ctx context.Context, worker string) (ledger.Accou
 		return id, err
 	}
 	c.Ops = append(c.Ops, &ledger.OpenAccount{ID: id, Unit: c.r.d.o.Currency, Mode: ledger.Own, Profile: &ledger.Text{Data: profile}})
-	p := pack()
+	p := pack(32)
 	p.account(id)
 	c.write(ledger.RecordWrite{Kind: kindWorker, Key: worker, Data: p})
 	return id, nil
@@ -137,7 +137,7 @@ func (d *Desk) Submit(ctx context.Context, tenant ledger.TenantID, id, worker, a
 			a.auto = c.now
 		}
 		if a.answer = answer != ""; a.answer {
-			p := pack()
+			p := pack(len(answer) + 8)
 			p.text(answer)
 			c.write(ledger.RecordWrite{Kind: kindAnswer, Key: id, Data: p})
 		}
