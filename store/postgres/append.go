@@ -81,6 +81,8 @@ func (s *Store) send(ctx context.Context, conn *pgxpool.Conn, b *batch, first ..
 		committed = tag.String() == "COMMIT" // of a transaction that has failed it is ROLLBACK
 		return nil
 	})
+	s.sending.set(b.Books, true)
+	defer s.sending.set(b.Books, false)
 	sent := time.Now()
 	err := unwarned(conn, func() error { return conn.SendBatch(ctx, p).Close() })
 	if err == nil && !committed {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,7 +25,7 @@ const rollbackPatience = time.Second
 // of it after a while without. See [ledger.SharedStore].
 func (s *Store) Look(ctx context.Context, known []ledger.BookEnd) (tails []ledger.Tail, err error) {
 	err = s.read(ctx, func(ctx context.Context, conn querier) error {
-		l := looking{known: known}
+		l := looking{known: known, own: &s.sending}
 		// The ends first: what is there when they are read is there when the
 		// events are.
 		p := &pgx.Batch{}
@@ -82,7 +83,7 @@ func (s *Store) lock(ctx context.Context, known []ledger.BookEnd) (_ ledger.Stor
 	}()
 	s.counts.trips.Add(1)
 	p := &pgx.Batch{}
-	l := looking{known: known}
+	l := looking{known: known, own: &s.sending}
 	p.Queue("BEGIN")
 	p.Queue(endsQuery+` FOR UPDATE`, l.books()).Query(l.readEnds) // in order, so that two that lock some wait, not for each other
 	l.queueTails(p)
@@ -102,6 +103,7 @@ const endsQuery = `SELECT book, seq, hash, ` + micros + ` FROM saldo.heads WHERE
 // A looking compares what a node knows with what there is.
 type looking struct {
 	known  []ledger.BookEnd
+	own    *sending
 	ends   map[ledger.BookID]ledger.BookEnd
 	blocks map[ledger.BookID][]block
 	events int
@@ -133,16 +135,20 @@ func (l *looking) readEnds(rows pgx.Rows) error {
 	return err
 }
 
-// behind reports whether an end is further than is known.
+// behind reports whether others have taken an end further than is known.
 func (l *looking) behind() bool {
-	return slices.ContainsFunc(l.known, func(k ledger.BookEnd) bool { return l.ends[k.Book].Seq > k.Seq })
+	return slices.ContainsFunc(l.known, func(k ledger.BookEnd) bool {
+		end := l.ends[k.Book]
+		return end.Seq > k.Seq && !l.own.has(end)
+	})
 }
 
 // queueTails reads the blocks after the known ends, but not many: a block more
 // than are followed tells that there are.
 func (l *looking) queueTails(p *pgx.Batch) {
-	p.Queue(`SELECT j.book, j.seq, j.n, j.events FROM unnest($1::bigint[], $2::bigint[]) AS k (book, seq)
-		JOIN saldo.journal j ON j.book = k.book AND j.seq > k.seq ORDER BY j.book, j.seq LIMIT 1000`,
+	p.Queue(`SELECT j.book, j.seq, j.n, j.events FROM unnest($1::bigint[], $2::bigint[]) AS k (book, seq) CROSS JOIN LATERAL (
+		SELECT book, seq, n, events FROM saldo.journal WHERE book = k.book AND seq > k.seq ORDER BY seq LIMIT 1000) j
+		ORDER BY j.book, j.seq LIMIT 1000`,
 		l.books(), column(l.known, func(k ledger.BookEnd) int64 { return int64(k.Seq) })).Query(func(rows pgx.Rows) error {
 		l.blocks = map[ledger.BookID][]block{}
 		for rows.Next() {
@@ -177,6 +183,10 @@ func (l *looking) tails() ([]ledger.Tail, error) {
 		if t.Seq <= known.Seq {
 			continue
 		}
+		if l.own.has(t.BookEnd) {
+			t.Far = true // to whoever asks before the append is answered
+			continue
+		}
 		last := known.Seq
 		for _, b := range l.blocks[known.Book] {
 			for seq := max(b.first, known.Seq+1); seq <= min(b.last, t.Seq) && l.events <= farEvents; seq++ {
@@ -192,6 +202,35 @@ func (l *looking) tails() ([]ledger.Tail, error) {
 		}
 	}
 	return tails, nil
+}
+
+// A sending is the ends that this node is taking its books to. A look may see
+// them before the append is answered: what leads there need not be read.
+type sending struct {
+	mu   sync.Mutex
+	ends map[ledger.BookEnd]bool
+}
+
+func (s *sending) set(books []ledger.BookEvents, on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ends == nil {
+		s.ends = make(map[ledger.BookEnd]bool)
+	}
+	for i := range books {
+		h := &books[i].Head
+		if end := (ledger.BookEnd{Book: h.Book, Seq: h.Seq, Hash: h.Hash}); on {
+			s.ends[end] = true
+		} else {
+			delete(s.ends, end)
+		}
+	}
+}
+
+func (s *sending) has(end ledger.BookEnd) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ends[end]
 }
 
 // A lock is a transaction that has locked heads.

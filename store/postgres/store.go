@@ -49,6 +49,7 @@ type Store struct {
 	trees   trees
 
 	opened   time.Time
+	sending  sending
 	followed atomic.Int64 // until when, since opened, looks read events at once
 
 	fixing sync.Mutex
