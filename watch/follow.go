@@ -43,10 +43,12 @@ type watched struct {
 	book     ledger.BookID
 	unit     money.Unit
 	standing Standing
-	version  uint64    // of its record
-	busy     bool      // a top-up is being made
-	retry    time.Time // when the one in flight is tried again
-	again    time.Time // when it is to be looked at without an event; zero: never
+	version  uint64       // of its record
+	busy     bool         // a top-up is being made
+	retry    time.Time    // when the one in flight is tried again
+	again    time.Time    // when it is to be looked at without an event; zero: never, or at once if it is about time
+	use      *consumption // of a rule about how long the account lasts; nil: not read yet
+	raised   bool         // by a top-up, since it was last judged how long it lasts
 }
 
 func (f *follower) init() {
@@ -332,12 +334,16 @@ func (w *Watch) followBook(ctx context.Context, id ledger.BookID, b *followed) e
 // judgeEvent applies a rule to an event that touched its account.
 func (w *Watch) judgeEvent(ctx context.Context, x *watched, e *ledger.Event, after *ledger.After) error {
 	for {
+		x.takes(e)
 		if e.Seq <= x.standing.Seq {
 			return nil // it was in it already
 		}
 		next := x.standing.clone()
 		next.Seq = e.Seq
 		topUp := x.toppedUp(e)
+		if topUp.Sign() > 0 && x.When == TimeBelow {
+			x.raised, x.again = true, time.Time{}
+		}
 		changed := false
 		if topUp.Sign() > 0 {
 			next.TopUp, changed = text(topUp), x.usesTopUp() && next.TopUp != text(topUp)
@@ -399,6 +405,9 @@ func (s *Standing) clone() Standing {
 // wantsAgain notes when a rule is to be looked at without an event: when a
 // cooldown ends that keeps it from firing.
 func (x *watched) wantsAgain(m Measure) {
+	if x.When == TimeBelow {
+		return // that is looked at anyway
+	}
 	x.again = time.Time{}
 	if x.Cooldown == 0 {
 		return
@@ -418,6 +427,9 @@ func (x *watched) wantsAgain(m Measure) {
 
 // lookAgain judges a rule by how its account stands now, when it is time to.
 func (w *Watch) lookAgain(ctx context.Context, x *watched) error {
+	if x.When == TimeBelow {
+		return w.judgeTimeLeft(ctx, x)
+	}
 	if x.again.IsZero() || w.o.Now().Before(x.again) {
 		return w.planAgain(ctx, x)
 	}
@@ -425,16 +437,22 @@ func (w *Watch) lookAgain(ctx context.Context, x *watched) error {
 	if err != nil {
 		return err
 	}
+	m := x.measure(b.Available, b.Limit)
+	err = w.judgeNow(ctx, x, max(b.AsOf, ledger.TimeOf(w.o.Now())), m)
+	x.wantsAgain(m)
+	return err
+}
+
+// judgeNow judges a rule by what was found without an event.
+func (w *Watch) judgeNow(ctx context.Context, x *watched, at ledger.Time, m Measure) error {
 	was := x.standing
 	x.standing = was.clone()
-	m := x.measure(b.Available, b.Limit)
-	alerts, moved := x.Judge(&x.standing, max(b.AsOf, ledger.TimeOf(w.o.Now())), m)
-	x.wantsAgain(m)
+	alerts, moved := x.Judge(&x.standing, at, m)
 	if !moved {
 		x.standing = was
 		return nil
 	}
-	err = w.writeStanding(ctx, x, alerts)
+	err := w.writeStanding(ctx, x, alerts)
 	switch ledger.CodeOf(err) {
 	case ledger.OK:
 		return nil

@@ -18,7 +18,7 @@ type Condition string
 
 const (
 	BalanceBelow Condition = "balance"     // spendable, or what a vendor shows: at or below an amount, or a percentage of the last top-up
-	TimeBelow    Condition = "runway"      // time left at or below a duration
+	TimeBelow    Condition = "runway"      // time left at or below a duration, by what was consumed lately
 	ReadingOlder Condition = "reading_age" // of a source: the last reading is a duration old, or older
 	DriftAbove   Condition = "drift"       // of a source with a mirror: the difference, either way, is an amount or more
 	LimitNear    Condition = "credit_used" // of an account with a credit limit: this percentage of it is used, or more
@@ -162,9 +162,9 @@ func (r *Rule) Check() error {
 	if !slices.Contains(conditions, r.When) {
 		return fmt.Errorf("when is %.40q; it has to be one of %v", r.When, conditions)
 	}
-	ofSource := r.When == TimeBelow || r.When == ReadingOlder || r.When == DriftAbove
+	ofSource := r.When == ReadingOlder || r.When == DriftAbove
 	if ofSource && r.Source == "" || (r.When == LimitNear || r.When == HoldExpired) && r.Source != "" {
-		return fmt.Errorf("a rule with when %s cannot be about that: runway, reading_age and drift are of sources, credit_used and hold_expired of accounts", r.When)
+		return fmt.Errorf("a rule with when %s cannot be about that: reading_age and drift are of sources, credit_used and hold_expired of accounts", r.When)
 	}
 	if len(r.Levels) == 0 || len(r.Levels) > 2 {
 		return fmt.Errorf("a rule has one or two levels, warning and critical")

@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,10 +157,32 @@ type place struct {
 	Tenant ledger.Tenant
 	book   ledger.BookID
 	ids    int
+	clock  *clock // nil: the machine's
 }
 
-func newPlace(t testing.TB) *place {
-	p := &place{t: t, dir: t.TempDir()}
+// A clock goes as a test has it go.
+type clock struct{ now atomic.Int64 }
+
+func (c *clock) Now() time.Time {
+	if c == nil {
+		return time.Now()
+	}
+	return time.Unix(0, c.now.Load()).UTC()
+}
+
+func (c *clock) forward(d time.Duration) { c.now.Add(int64(d)) }
+
+// newClock returns one that stands at noon.
+func newClock() *clock {
+	c := new(clock)
+	c.now.Store(time.Date(2030, 1, 31, 12, 0, 0, 0, time.UTC).UnixNano())
+	return c
+}
+
+func newPlace(t testing.TB) *place { return newPlaceAt(t, nil) }
+
+func newPlaceAt(t testing.TB, c *clock) *place {
+	p := &place{t: t, dir: t.TempDir(), clock: c}
 	p.open()
 	t.Cleanup(p.close)
 	return p
@@ -170,7 +193,7 @@ func (p *place) open() {
 	var err error
 	p.store, err = embedded.Open(p.dir, embedded.Options{})
 	must(p.t, err)
-	p.Ledger, err = ledger.Open(context.Background(), p.store, ledger.Options{})
+	p.Ledger, err = ledger.Open(context.Background(), p.store, ledger.Options{Now: p.clock.Now})
 	must(p.t, err)
 	ctx := context.Background()
 	p.Tenant, err = p.Ledger.TenantByName(ctx, "main")
@@ -237,7 +260,10 @@ var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 // watch opens a Watch with short retries, which ends with the test.
 func (p *place) watch(o Options) *Watch {
 	p.t.Helper()
-	o.Ledger, o.Keys, o.Allow = p.Ledger, testKeys, loopback
+	o.Ledger, o.Allow, o.Now = p.Ledger, loopback, p.clock.Now
+	if o.Keys.Keys == nil {
+		o.Keys = testKeys
+	}
 	if o.Retries == nil {
 		o.Retries = []time.Duration{10 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond}
 	}

@@ -70,7 +70,7 @@ threshold, and resolves once.
 
 --when is one of
   balance       at or below an amount, or a percentage of the last top-up
-  runway        of a source: it lasts no longer than a time
+  runway        it lasts no longer than a time, at the rate of the last days
   reading_age   of a source: it could not be read for a time
   drift         of a source with a mirror: our own account differs by an amount
   credit_used   of an account: this percentage of its credit limit is used

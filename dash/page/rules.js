@@ -13,7 +13,7 @@ const conditions = {
   balance: ['balance at or below …', '12.50, or 20% of the last top-up'], runway: ['time left at or below …', '36h or 3d'], reading_age: ['last reading … old, or older', '1h'],
   drift: ['… or more between it and our own account', '1.00'], credit_used: ['… of the credit limit is used', '80%'], hold_expired: ['a hold expired', ''],
 };
-const ofSource = ['balance', 'runway', 'reading_age', 'drift'], ofAccount = ['balance', 'credit_used', 'hold_expired'];
+const ofSource = ['balance', 'runway', 'reading_age', 'drift'], ofAccount = ['balance', 'runway', 'credit_used', 'hold_expired'];
 
 export default function Rules() {
   useTitle('Rules');
