@@ -13,9 +13,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"saldo/dialect/gateway360"
 	"saldo/dialect/native"
 	"saldo/ledger"
 )
+
+// demoPrices are what messages cost in the demo, which writes them to its log.
+var demoPrices = []string{"ES:34:0.0450:EUR", "GB:44:0.0325:EUR", "US:1:0.0080:EUR", "ES:34:1:CREDITS", "GB:44:1:CREDITS", "US:1:1:CREDITS"}
 
 // demoCommand is saldo demo: a server with sample accounts.
 func (a *app) demoCommand() *cobra.Command {
@@ -62,6 +66,12 @@ func (a *app) demo(c *cobra.Command, check bool) (err error) {
 	ctx := c.Context()
 	if cfg.from["dialects"] == "default" {
 		cfg.Dialects = vendors // the legacy API too
+	}
+	if cfg.from["gateway360-prices"] == "default" && cfg.Gateway360Sink == "" {
+		cfg.Gateway360Sink = sinkLog
+		if cfg.Gateway360Prices, err = gateway360.ParsePrices(demoPrices); err != nil {
+			return err
+		}
 	}
 	if cfg.from["data"] != "flag" {
 		if cfg.Data, err = os.MkdirTemp("", "saldo-demo-"); err != nil {

@@ -77,8 +77,8 @@ func (d *cast) fill(ctx context.Context) error {
 	do.call("/v1/accounts/"+d.gatewaySub+"/aliases", object{"id": "demo-alias", "dialect": auth.Gateway360, "external": userName})
 
 	d.keys = map[string]key{}
-	do.key(auth.Twilio, object{"dialect": auth.Twilio, "account": d.twilio}, "admin") // its sub-accounts, keys and triggers
-	do.key(auth.Gateway360, object{"dialect": auth.Gateway360, "account": d.gateway})
+	do.key(auth.Twilio, object{"dialect": auth.Twilio, "account": d.twilio}, "admin")          // its sub-accounts, keys and triggers
+	do.key(auth.Gateway360, object{"dialect": auth.Gateway360, "account": d.gateway}, "admin") // its sub-accounts
 	do.key(auth.Gateway360+"/sub", object{"dialect": auth.Gateway360, "account": d.gatewaySub})
 	do.key(auth.MTurk, object{"dialect": auth.MTurk, "dialects": []string{auth.MTurkLegacy}, "account": d.requester})
 	do.key(auth.Frontier, object{"dialect": auth.Frontier, "account": d.billing})
@@ -201,13 +201,13 @@ func (d *cast) faces(ctx context.Context) ([]face, error) {
 			curl:   fmt.Sprintf("curl -s -u %s:%s %s/2010-04-01/Accounts/%s/Balance.json", twilioKey.id, twilioKey.secret, at(auth.Twilio), twilioKey.id)},
 		{dialect: auth.Gateway360, whose: "account", account: d.gateway, figure: "spendable", decimals: 4, least: 4,
 			reader: &gateway360.Client{URL: at(auth.Gateway360), APIKey: gatewayKey},
-			curl:   gatewayCurl(at(auth.Gateway360), "account", object{"api_key": gatewayKey})},
+			curl:   gatewayCurl(at(auth.Gateway360), "account/get-balance", object{"api_key": gatewayKey})},
 		{dialect: auth.Gateway360, whose: "its sub-account", account: d.gatewaySub, figure: "spendable", decimals: 4, least: 4,
 			reader: &gateway360.Client{URL: at(auth.Gateway360), APIKey: gatewayKey, UserName: userName},
-			curl:   gatewayCurl(at(auth.Gateway360), "subaccount", object{"api_key": gatewayKey, "user_name": userName})},
+			curl:   gatewayCurl(at(auth.Gateway360), "subaccount/get-balance", object{"api_key": gatewayKey, "user_name": userName})},
 		{dialect: auth.Gateway360, whose: "the same, by its own key", account: d.gatewaySub, figure: "spendable", decimals: 4, least: 4,
 			reader: &gateway360.Client{URL: at(auth.Gateway360), APIKey: subKey},
-			curl:   gatewayCurl(at(auth.Gateway360), "account", object{"api_key": subKey})},
+			curl:   gatewayCurl(at(auth.Gateway360), "account/get-balance", object{"api_key": subKey})},
 		{dialect: auth.MTurk, whose: "requester", account: d.requester, figure: "available", decimals: 2, least: 2,
 			reader: &mturk.Client{URL: at(auth.MTurk), AccessKeyID: mturkKey.id, SecretAccessKey: mturkKey.secret},
 			curl: fmt.Sprintf("curl -s --aws-sigv4 aws:amz:us-east-1:mturk-requester -u %s:%s -H 'Content-Type: application/x-amz-json-1.1' "+
@@ -233,9 +233,9 @@ func (d *cast) faces(ctx context.Context) ([]face, error) {
 	return all, nil
 }
 
-func gatewayCurl(url, whose string, body object) string {
+func gatewayCurl(url, call string, body object) string {
 	b, _ := json.Marshal(body) // texts
-	return fmt.Sprintf("curl -s -H 'Content-Type: application/json' -d '%s' %s/api/3.0/%s/get-balance", b, url, whose)
+	return fmt.Sprintf("curl -s -H 'Content-Type: application/json' -d '%s' %s/api/3.0/%s", b, url, call)
 }
 
 // present shows a person what there is.
@@ -256,6 +256,11 @@ func (a *app) present(d *cast, faces []face, context string) error {
 	fmt.Fprintf(a.stdout, "\nCharge the Gateway360 account, and ask again:\n\n"+
 		`curl -s -H "Authorization: Bearer %s" -H 'Content-Type: application/json' -d '{"id": "try-1", "amount": "0.35"}' %s/v1/accounts/%s/charges`+"\n",
 		d.Token, d.front.adminURL(), d.gateway)
+	if slices.Contains(d.serves, auth.Gateway360) {
+		fmt.Fprintf(a.stdout, "\nOr have it pay for a message, which goes to the log (--log-level info):\n\n%s\n",
+			gatewayCurl(d.front.dialectURL(auth.Gateway360), "sms/send", object{"api_key": d.keys[auth.Gateway360].secret,
+				"messages": []object{{"from": "ACME", "to": "34612345678", "text": "hello"}}}))
+	}
 	if context != "" {
 		fmt.Fprintf(a.stdout, "\nMore accounts, some of which move: saldo account list --context %s\n", context)
 	}

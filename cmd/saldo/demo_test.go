@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -189,5 +191,41 @@ func TestDemoOnDatabase(t *testing.T) {
 	}
 	if code, got := s.says(t, nil, args...); code != exitUsage || !strings.Contains(got, "set SALDO_TOKEN") {
 		t.Errorf("the same again: %d %s", code, got)
+	}
+}
+
+// TestDemoSends has the demo's Gateway360 account pay for messages.
+func TestDemoSends(t *testing.T) {
+	s := startDemo(t)
+	ask := func(call, more string) string {
+		t.Helper()
+		resp, err := http.Post(s.URL+"/api/3.0/"+call, "application/json", strings.NewReader(`{"api_key":"`+s.Gateway360.APIKey+`"`+more+`}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	const messages = `,"messages":[{"from":"ACME","to":"34612345678","text":"hello"},{"from":"ACME","to":"x","text":"hello"}]`
+	const left = `{"status":"ok","result":{"balance":"155.%s","currency":"EUR"}}`
+	for _, c := range []struct{ call, more, want string }{
+		{"sms/send", messages + `,"fake":1`, `{"status":"ok","result":[{"status":"ok","sms_id":"`},
+		{"account/get-balance", ``, fmt.Sprintf(left, "2493")},
+		{"sms/send", messages, `{"status":"ok","result":[{"status":"ok","sms_id":"`},
+		{"account/get-balance", ``, fmt.Sprintf(left, "2043")},
+		{"account/pricing/sms/get-prefix-pricing", `,"prefix":"44"`, `{"status":"ok","result":[{"country_code":"GB","prefix":"44","price":"0.0325","currency":"EUR"}]}`},
+		{"subaccount/add-balance", `,"user_name":"` + s.Gateway360.Subaccount + `","amount":"1"`, `{"status":"error","error_id":"BAD_PARAMS","error_msg":"The account has its balance in EUR and the subaccount in CREDITS`},
+		{"subaccount/create", `,"user_name":"shop1","email":"me@example.com","name":"J","surname":"D","password":"p","language":"es"`, `{"status":"ok","result":{"user_name":"shop1","password":"p","api_key":"`},
+		{"subaccount/add-balance", `,"user_name":"shop1","amount":"5.2043"`, `{"status":"ok","result":{"balance":"5.2043","currency":"EUR"}}`},
+		{"subaccount/delete", `,"user_name":"shop1"`, `{"status":"ok"`},
+		{"account/get-balance", ``, fmt.Sprintf(left, "2043")},
+	} {
+		if got := ask(c.call, c.more); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s %s is %s, want %s", c.call, c.more, got, c.want)
+		}
 	}
 }

@@ -44,6 +44,9 @@ var routings = []struct{ name, dialect, request string }{
 	{"2010-04-01-bare", "twilio", "GET /2010-04-01 HTTP/1.1\n"},
 	{"2010-04-01x", "native", "GET /2010-04-01x HTTP/1.1\n"},
 	{"api-3.0", "gateway360", "POST /api/3.0/account/get-balance HTTP/1.1\n" + jsonType + "\n{}"},
+	{"api-3.0-send", "gateway360", "POST /api/3.0/sms/send HTTP/1.1\n" + jsonType + "\n{\"api_key\":\"399d2b438a53ebed3db8a7d52107f846\"}"},
+	{"api-3.0-pricing", "gateway360", "POST /api/3.0/account/pricing/sms/get-country-pricing HTTP/1.1\n" + jsonType + "\n{}"},
+	{"api-3.0-subaccount", "gateway360", "POST /api/3.0/subaccount/create HTTP/1.1\n" + jsonType + "\n{}"},
 	{"api-3.0-bare", "gateway360", "POST /api/3.0 HTTP/1.1\n" + jsonType + "\n{}"},
 	{"v1beta1", "frontier", "GET /v1beta1/organizations/4eef0ae7-3f73-4886-aeb3-c59f4bca67a4/billing/1355c761-e263-4ada-9b10-d4fe3a8c9454/balance HTTP/1.1\n"},
 	{"ping", "frontier", "GET /ping HTTP/1.1\n"},
@@ -154,7 +157,7 @@ func TestOwnPlaces(t *testing.T) {
 		"--mturk-legacy-retired=1999-01-01":                                        "there is no version",
 		"--twilio-sub-accounts=some":                                               "write bytes, or a size",
 		"--twilio-triggers=1ms":                                                    "at most once a second",
-		"--frontier-unit=no unit":                                                  "is wrong",
+		"--frontier-unit=credits":                                                  "is wrong",
 	} {
 		f := newFlags(t, append([]string{"--dialects", "twilio"}, strings.Fields(setting)...)...)
 		if _, err := readConfig(func(string) string { return "" }, f); err == nil || !strings.Contains(err.Error(), says) {
