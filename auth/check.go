@@ -105,7 +105,7 @@ func (a *Auth) Failed(keyID string, from netip.Addr) error {
 
 func (a *Auth) failed(err error, key string, from netip.Addr, now time.Time) error {
 	if wait := a.throttle.fail(foldID(key), from, now); wait > 0 {
-		return ErrThrottled{wait}
+		return ErrThrottled{RetryAfter: wait}
 	}
 	return err
 }

@@ -66,11 +66,17 @@ var (
 	ErrDialect = fmt.Errorf("%w; this one is for other APIs than this", ErrUnauthorized)
 )
 
-// ErrThrottled says that a request has no right credential, after too many
-// others like it.
-type ErrThrottled struct{ RetryAfter time.Duration }
+// ErrThrottled says that a request comes after too many others: without a right
+// credential or, if Rate, with one that has used up its rate.
+type ErrThrottled struct {
+	RetryAfter time.Duration
+	Rate       bool
+}
 
 func (e ErrThrottled) Error() string {
+	if e.Rate {
+		return fmt.Sprintf("too many requests with this credential; try again in %v", e.RetryAfter.Round(time.Second))
+	}
 	return fmt.Sprintf("too many failed credentials; try again with the right one, or in %v", e.RetryAfter.Round(time.Second))
 }
 

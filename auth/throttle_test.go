@@ -2,6 +2,7 @@ package auth
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -27,7 +28,7 @@ func TestThrottle(t *testing.T) {
 		if wait := fail(away); wait != 0 {
 			t.Errorf("another address waits %v", wait)
 		}
-		for range 100 {
+		for range 50 { // not so many that the address is throttled as a whole
 			if wait := fail(home); wait > throttleMost {
 				t.Fatalf("waits %v", wait)
 			}
@@ -53,6 +54,39 @@ func TestThrottle(t *testing.T) {
 	})
 }
 
+// TestThrottleByAddress has one address try ever new keys: it is throttled as a
+// whole, makes nobody forget another, and is let go like the others.
+func TestThrottleByAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newThrottle()
+		var told []netip.Addr
+		th.begins = func(from netip.Addr) { told = append(told, from) }
+		for range failuresAtOnce + 1 {
+			th.fail("known", away, time.Now())
+		}
+		told = nil
+		for i := range 3 * throttleSize {
+			wait := th.fail(fmt.Sprint("key ", i), home, time.Now())
+			if few := i < int(allowance/addressEvery); few != (wait == 0) {
+				t.Fatalf("failure %d waits %v", i, wait)
+			}
+		}
+		if len(told) != 1 || told[0] != home || len(th.ahead) > 200 {
+			t.Errorf("told of %v; %d remembered", told, len(th.ahead))
+		}
+		if !th.failing("known", away, time.Now()) || th.fail("known", away, time.Now()) == 0 {
+			t.Error("another address's failures were forgotten")
+		}
+		if !th.failing("new", home, time.Now()) {
+			t.Error("its next key is not throttled")
+		}
+		time.Sleep(throttleMost + addressEvery)
+		if wait := th.fail("new", home, time.Now()); wait != 0 {
+			t.Errorf("after waiting: %v", wait)
+		}
+	})
+}
+
 func TestThrottleIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle()
@@ -66,7 +100,7 @@ func TestThrottleIsBounded(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		th.fail("key", home, time.Now())
-		if len(th.ahead) != 1 {
+		if len(th.ahead) != 2 { // of the address, and of it with the key
 			t.Errorf("%d remembered an hour later", len(th.ahead))
 		}
 	})

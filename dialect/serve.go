@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"saldo/auth"
 )
 
 // Options are what the server of every dialect takes. The zero value is usable.
@@ -20,6 +22,7 @@ type Options struct {
 	// ClientAddr returns whom a request comes from, where proxies may say so;
 	// nil takes the connection's other end.
 	ClientAddr func(*http.Request) netip.Addr
+	Limits     *Limits // of each credential's requests; nil: none
 }
 
 // Filled returns the options with everything that was left out.
@@ -68,6 +71,7 @@ type Exchange struct {
 	Operation *Operation // what it is counted as
 	Status    int        // of the answer
 	Out       []byte     // body of the answer
+	Began     time.Time  // when the request was there
 	header    http.Header
 	o         *Options
 	from      netip.Addr
@@ -84,6 +88,9 @@ func (x *Exchange) From() netip.Addr {
 	}
 	return x.from
 }
+
+// Take takes one request of the rate of who makes it, or refuses it.
+func (x *Exchange) Take(c *auth.Credential) error { return x.o.Limits.Take(c, x.Began, nil) }
 
 // ErrTooLarge says that a body is longer than it may be.
 var ErrTooLarge = errors.New("dialect: the body is too long")
@@ -119,7 +126,7 @@ func (x *Exchange) ReadBody(most int) error {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	x := h.pool.Get().(*Exchange)
-	*x = Exchange{Request: r, Body: x.Body[:0], Out: x.Out[:0], Operation: h.Unknown, header: w.Header(), o: &h.Options}
+	*x = Exchange{Request: r, Body: x.Body[:0], Out: x.Out[:0], Operation: h.Unknown, Began: start, header: w.Header(), o: &h.Options}
 	defer func() {
 		x.Operation.Observe(r.Context(), x.Status, time.Since(start))
 		h.recycle(x)

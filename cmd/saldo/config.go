@@ -129,7 +129,7 @@ var settings = []setting{
 	{"cache", kindSize, "64MB", "memory for blocks that were read from the disk", false},
 	{"disk-reserve", kindSize, "256MB", "room on the disk that writes leave alone", false},
 	{"memory", kindSize, "320MB", "what the garbage collector tries to keep the process below; 0: it does not (GOMEMLIMIT wins)", false},
-	{"rate", kindSize, "1200000", "requests a minute that one credential may make of the native API; 0: no bound", false},
+	{"rate", kindSize, "1200000", "requests a minute that one credential may make, through all APIs together; 0: no bound", false},
 	{"drain", kindDuration, "15s", "how long requests may take to finish when the server is told to stop", false},
 	{"write-context", kindYesNo, "true", "write a context, so that the other commands find this server", false},
 }

@@ -23,7 +23,7 @@ func TestWorkerCalls(t *testing.T) {
 	w := dialecttest.Open(t)
 	desk := mturk.NewDesk(w.Ledger, mturk.DeskOptions{})
 	api := *w.Native
-	api.URL = w.Serve(native.New(w.Ledger, w.Auth, native.Options{Rate: native.Rate{Requests: -1}, Endpoints: workAPI{desk}.endpoints(), Schemas: workSchemas}))
+	api.URL = w.Serve(native.New(w.Ledger, w.Auth, native.Options{Endpoints: workAPI{desk}.endpoints(), Schemas: workSchemas}))
 	r, err := desk.Requester(t.Context(), w.Account("USD", "1"), mturk.Call{})
 	mustBe(t, err)
 	h, err := r.CreateHIT(t.Context(), mturk.NewHIT{MaxAssignments: 1, Lifetime: time.Hour,

@@ -215,11 +215,8 @@ func readSecret(path string) (string, error) {
 func (n *node) route(registry *prometheus.Registry, keys auth.MasterKeys) {
 	counts := dialect.NewMetrics(registry)
 	counts.Traced = n.traces != nil
-	rate := native.Rate{Requests: int(n.config.Rate), Window: time.Minute}
-	if rate.Requests == 0 {
-		rate.Requests = -1
-	}
-	o := native.Options{Logger: n.log, Metrics: counts, Rate: rate, Keys: keys,
+	limits := dialect.NewLimits(dialect.Rate{Requests: int(n.config.Rate), Window: time.Minute})
+	o := native.Options{Logger: n.log, Metrics: counts, Limits: limits, Keys: keys,
 		ClientAddr: clientAddr(n.config.TrustedProxies), Ready: n.ready, SecureCookies: n.config.PlaintextBehindProxy, Done: n.ending,
 		Endpoints: append(workAPI{n.desk}.endpoints(), n.watchEndpoints()...), Schemas: bothSchemas(workSchemas, watchSchemas)}
 	var public http.Handler
@@ -237,7 +234,7 @@ func (n *node) route(registry *prometheus.Registry, keys auth.MasterKeys) {
 	} else {
 		n.admin = admin
 	}
-	n.customers, n.own = n.speak(public, dialect.Options{Logger: n.log, Metrics: counts, ClientAddr: clientAddr(n.config.TrustedProxies)})
+	n.customers, n.own = n.speak(public, dialect.Options{Logger: n.log, Metrics: counts, Limits: limits, ClientAddr: clientAddr(n.config.TrustedProxies)})
 }
 
 func bothSchemas(all ...map[string]json.RawMessage) map[string]json.RawMessage {

@@ -54,6 +54,7 @@ func (s *Suite) Run(t *testing.T) {
 	t.Run("a balance falls with a charge", s.falls)
 	t.Run("refusals", s.refusals)
 	t.Run("bad input", s.bad)
+	t.Run("rates", s.rates)
 	t.Run("many at once", s.many)
 	t.Run("a server that stops", s.stops)
 }
@@ -154,6 +155,22 @@ func wantReason(t *testing.T, r dialect.Reader, want dialect.Reason) {
 	} else if e.Reason != want {
 		t.Errorf("refused with %v; want %s", err, want)
 	}
+}
+
+// rates has a credential ask more often than it may.
+func (s *Suite) rates(t *testing.T) {
+	w := Open(t)
+	const most = 3
+	url := w.Serve(s.New(w, dialect.Options{Limits: dialect.NewLimits(dialect.Rate{Requests: most, Window: time.Hour})}))
+	r := s.Reader(w, url, w.Account(s.Unit, "1"))
+	for range most {
+		s.read(t, r)
+	}
+	_, err := r.Read(t.Context())
+	if e := new(dialect.Error); !errors.As(err, &e) || !e.Reason.Retryable() {
+		t.Errorf("beyond its rate it reads %v", err)
+	}
+	s.read(t, s.Reader(w, url, w.Account(s.Unit, "1"))) // another is not bound by it
 }
 
 // bad sends what no client means to send: every answer is one of the dialect's,

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"saldo/auth"
+	"saldo/dialect"
 	"saldo/dialect/native"
 	"saldo/ledger"
 	"saldo/store/embedded"
@@ -33,6 +34,10 @@ type World struct {
 
 // Keys are the master keys of every world.
 var Keys = auth.MasterKeys{Current: 1, Keys: map[uint32][32]byte{1: {1, 2, 3}}}
+
+// Wide are limits that no test comes up against, for what is to cost what it costs
+// in a server.
+var Wide = dialect.NewLimits(dialect.Rate{Requests: 1_000_000_000, Window: time.Minute})
 
 // A Clock stands still until it is moved.
 type Clock struct{ at atomic.Int64 }
@@ -67,7 +72,7 @@ func (c *counting) Read(p []byte) (int, error) {
 func open(t testing.TB, clock *Clock) *World {
 	t.Helper()
 	w := &World{T: t, Clock: clock}
-	lo, ao, no := ledger.Options{}, auth.Options{}, native.Options{Rate: native.Rate{Requests: -1}}
+	lo, ao, no := ledger.Options{}, auth.Options{}, native.Options{}
 	if clock != nil {
 		lo.Now, lo.Rand = clock.Now, new(counting)
 		ao.Now, ao.Rand = clock.Now, new(counting)

@@ -37,7 +37,7 @@ func (q *quiet) WriteHeader(status int)      { q.status = status }
 func BenchmarkBalance(b *testing.B) {
 	w := dialecttest.Open(b)
 	account := w.Account("CREDITS", "1000000000")
-	h := serve(w, dialect.Options{})
+	h := serve(w, dialect.Options{Limits: dialecttest.Wide})
 	for name, root := range map[string]ledger.AccountID{"account": account, "tenant": {}} {
 		issued := w.Issue(auth.Frontier, root, auth.Read)
 		b.Run("REST/"+name, func(b *testing.B) { get(b, h, w, account, "Basic "+basic(issued.Credential.ID, issued.Secret)) })

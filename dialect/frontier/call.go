@@ -19,6 +19,7 @@ type call struct {
 	endpoint   *endpoint
 	request    *http.Request
 	params     params // of a path of REST
+	began      time.Time
 	o          *Options
 	body       body
 	credential *auth.Credential
@@ -76,9 +77,8 @@ func (c *call) counted() int {
 
 // serveCall answers a request by an endpoint.
 func (s *server) serveCall(w http.ResponseWriter, r *http.Request, e *endpoint, p params) {
-	start := time.Now()
-	c := &call{ResponseWriter: w, endpoint: e, request: r, params: p, o: &s.o}
-	defer func() { e.operation.Observe(r.Context(), c.counted(), time.Since(start)) }()
+	c := &call{ResponseWriter: w, endpoint: e, request: r, params: p, o: &s.o, began: time.Now()}
+	defer func() { e.operation.Observe(r.Context(), c.counted(), time.Since(c.began)) }()
 	defer func() {
 		if p := recover(); p != nil {
 			s.failed(c, p)

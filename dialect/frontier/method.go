@@ -79,7 +79,7 @@ func unary[In, Out any](s *server, procedure string, m method[In, Out], o connec
 	gate := func(ctx context.Context, _ connect.Spec, _ connect.Peer, h http.Header) (context.Context, error) {
 		c := callOf(ctx)
 		var err error
-		if c.credential, err = s.authenticate(ctx, h, c.from); err != nil {
+		if c.credential, err = s.authenticate(ctx, h, c.from, c.began); err != nil {
 			return nil, s.refusedCall(ctx, c, err)
 		}
 		return ctx, nil

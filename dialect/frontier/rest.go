@@ -117,7 +117,7 @@ func answerREST[In, Out any, PIn protoMessage[In], POut protoMessage[Out]](s *se
 		}
 	}
 	var err error
-	if c.credential, err = s.authenticate(ctx, c.request.Header, c.from); err != nil {
+	if c.credential, err = s.authenticate(ctx, c.request.Header, c.from, c.began); err != nil {
 		return err
 	}
 	out, err := m.answer(&request{s, ctx, c, c.credential, formREST}, in)

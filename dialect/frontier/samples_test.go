@@ -138,8 +138,14 @@ func TestThrottled(t *testing.T) {
 	}
 	dialecttest.Sample(t, h, "rest-throttled", rest, nil, words...)
 	dialecttest.Sample(t, h, "connect-throttled", "POST /raystack.frontier.v1beta1.FrontierService/GetBillingBalance\nContent-Type: application/json\nAuthorization: Basic {wrong}\n\n{}", nil, words...)
+	// Beyond its rate a right secret is answered the same, in other words.
+	bound := serve(w, dialect.Options{Now: w.Clock.Now, Limits: dialect.NewLimits(dialect.Rate{Requests: 1, Window: time.Minute})})
+	words = append(words, "{right}", basic(issued.Credential.ID, issued.Secret))
+	bound.ServeHTTP(discard{}, dialecttest.Request(t, strings.NewReplacer(words...).Replace(strings.ReplaceAll(rest, "{wrong}", "{right}"))))
+	dialecttest.Sample(t, bound, "rest-rate", strings.ReplaceAll(rest, "{wrong}", "{right}"), nil, words...)
+	dialecttest.Sample(t, bound, "connect-rate", "POST /raystack.frontier.v1beta1.FrontierService/GetBillingBalance\nContent-Type: application/json\nAuthorization: Basic {right}\n\n{}", nil, words...)
 	right := strings.ReplaceAll(rest, "{wrong}", basic(issued.Credential.ID, issued.Secret))
-	if r := dialecttest.Sample(t, h, "rest-right-secret", right, nil, append(words, "{right}", basic(issued.Credential.ID, issued.Secret))...); r.StatusCode != 200 {
+	if r := dialecttest.Sample(t, h, "rest-right-secret", right, nil, words...); r.StatusCode != 200 {
 		t.Errorf("the right secret was answered %d", r.StatusCode)
 	}
 }

@@ -133,7 +133,7 @@ func (s *server) restBalance(x *dialect.Exchange, org, id string) error {
 	if _, ok := parseUUID(id); !ok {
 		return notUUID
 	}
-	c, err := s.authenticate(ctx, x.Request.Header, x.From)
+	c, err := s.authenticate(ctx, x.Request.Header, x.From, x.Began)
 	if err != nil {
 		return err
 	}
@@ -210,12 +210,16 @@ func (s *server) refusal(ctx context.Context, op *dialect.Operation, err error) 
 
 // authenticate returns the credential of a request: a client id and secret by
 // Basic, or a token by Bearer or in X-User-Token.
-func (s *server) authenticate(ctx context.Context, h http.Header, from func() netip.Addr) (*auth.Credential, error) {
+func (s *server) authenticate(ctx context.Context, h http.Header, from func() netip.Addr, began time.Time) (*auth.Credential, error) {
 	id, secret, ok := credential(h)
 	if !ok {
 		return nil, unauthenticated
 	}
-	return s.auth.Check(ctx, auth.Frontier, id, secret, from())
+	c, err := s.auth.Check(ctx, auth.Frontier, id, secret, from())
+	if err == nil {
+		err = s.o.Limits.Take(c, began, nil)
+	}
+	return c, err
 }
 
 // maxAuthorization is the longest credential that is looked at.

@@ -198,7 +198,9 @@ func refusalOf(err error) *refusal {
 		return refuse(f)
 	case errors.As(err, &wait):
 		r = refuse(throttled)
-		r.wait = wait.RetryAfter
+		if r.wait = wait.RetryAfter; wait.Rate {
+			r.rest, r.rpc = "too many requests", "too many requests"
+		}
 		return r
 	case errors.Is(err, auth.ErrUnauthorized):
 		return refuse(unauthenticated)

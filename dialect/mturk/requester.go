@@ -71,6 +71,9 @@ func (s *plainServer) serve(x *dialect.Exchange) error {
 	if err != nil {
 		return err
 	}
+	if err := x.Take(c); err != nil {
+		return err
+	}
 	if err := c.May(auth.Read); err != nil {
 		return err
 	}

@@ -159,6 +159,9 @@ func (s *server) serve(x *dialect.Exchange, op *operation) error {
 	if err != nil {
 		return err
 	}
+	if err := x.Take(c); err != nil {
+		return err
+	}
 	if err := c.May(op.scope); err != nil {
 		return refusef(faultAccessDenied, "User: %s is not authorized to perform: mechanicalturk:%s", c.ID, op.name)
 	}

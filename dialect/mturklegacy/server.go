@@ -303,6 +303,9 @@ func (s *server) prove(x *dialect.Exchange, c *call) error {
 		return badClaims(c, now)
 	}
 	s.auth.Proved(credential)
+	if err := x.Take(credential); err != nil {
+		return err
+	}
 	c.credential = credential
 	return credential.May(c.op.scope)
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"saldo/dialect"
 	"saldo/dialect/native"
 )
 
@@ -195,7 +196,7 @@ func TestHeaders(t *testing.T) {
 }
 
 func TestRates(t *testing.T) {
-	w := newWorld(t, native.Options{Rate: native.Rate{Requests: 3, Window: time.Hour}})
+	w := newWorld(t, native.Options{Limits: dialect.NewLimits(dialect.Rate{Requests: 3, Window: time.Hour})})
 	for range 3 {
 		w.must("GET", "/v1/units", "")
 	}

@@ -216,7 +216,10 @@ func asError(err error) *Error {
 	case errors.As(err, &refused):
 		return ofLedger(refused)
 	case errors.As(err, &throttled):
-		e := refuse(CodeRateLimited, "Too many failed attempts")
+		e := refuse(CodeRateLimited, "")
+		if !throttled.Rate {
+			e.Message = "Too many failed attempts"
+		}
 		e.RetryAfter = throttled.RetryAfter
 		return e
 	case errors.Is(err, auth.ErrUnauthorized):

@@ -45,7 +45,7 @@ func (q *request) serve(w http.ResponseWriter, rt *route) (reply, error) {
 	if err := q.authenticate(); err != nil {
 		return reply{}, err
 	}
-	if err := q.s.limits.take(q.cred.Number, q.s.o.Now(), w.Header()); err != nil {
+	if err := q.s.o.Limits.Take(q.cred, q.s.o.Now(), w.Header()); err != nil {
 		return reply{}, err
 	}
 	if err := q.need(rt.scope); err != nil {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"saldo/auth"
+	"saldo/dialect"
 	"saldo/dialect/native"
 	"saldo/ledger"
 	"saldo/store/embedded"
@@ -62,7 +63,7 @@ func TestSamples(t *testing.T) {
 	if _, _, err := l.CreateTenant(t.Context(), 0, "", ledger.Tenant{Name: "main"}); err != nil {
 		t.Fatal(err)
 	}
-	h := native.New(l, a, native.Options{Now: clock, Rate: native.Rate{Requests: 100, Window: time.Minute}})
+	h := native.New(l, a, native.Options{Now: clock, Limits: dialect.NewLimits(dialect.Rate{Requests: 100, Window: time.Minute})})
 	check := contract(t)
 
 	account := ""

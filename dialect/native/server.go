@@ -44,7 +44,7 @@ type Options struct {
 	Logger  *slog.Logger
 	Now     func() time.Time // time.Now
 	Metrics *dialect.Metrics // nil: nothing is counted
-	Rate    Rate             // of each credential
+	Limits  *dialect.Limits  // of each credential's requests; nil: none
 	// ClientAddr returns whom a request comes from, where proxies may say so;
 	// nil takes the connection's other end.
 	ClientAddr func(*http.Request) netip.Addr
@@ -158,7 +158,6 @@ type server struct {
 	o        Options
 	tree     *node
 	lost     *dialect.Operation // what no route answers
-	limits   limiter
 	sessions *sealer
 	document []byte
 	tenants  sync.Map  // numbers of tenants by name
@@ -187,7 +186,6 @@ func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
 		o.ClientAddr = remoteAddr
 	}
 	s := &server{ledger: l, auth: a, o: o, tree: new(node), lost: o.Metrics.Operation("native", "unknown")}
-	s.limits.init(o.Rate)
 	var err error
 	if s.sessions, err = newSealer(o.Keys); err != nil {
 		panic(err) // keys of 32 bytes are long enough

@@ -92,7 +92,11 @@ func (q *request) credential(ctx context.Context) (*auth.Credential, error) {
 	case !ok: // not Basic, or not readable
 		return nil, &faults[wrongSecret]
 	}
-	return q.s.auth.Check(ctx, auth.Twilio, user, secret, q.From())
+	c, err := q.s.auth.Check(ctx, auth.Twilio, user, secret, q.From())
+	if err == nil {
+		err = q.Take(c)
+	}
+	return c, err
 }
 
 // resolve returns the account that the SID in the path means.

@@ -19,7 +19,7 @@ func BenchmarkBalance(b *testing.B) {
 	account := w.Account("USD", "12.34")
 	for name, c := range map[string]auth.Issued{"token": token(w, account, false), "key": token(w, account, true)} {
 		b.Run(name, func(b *testing.B) {
-			h := serve(w, dialect.Options{})
+			h := serve(w, dialect.Options{Limits: dialecttest.Wide})
 			r := dialecttest.Request(b, request("GET", sid(account), ".json", c))
 			d := discard{http.Header{}}
 			b.ReportAllocs()

@@ -1,4 +1,4 @@
-package native
+package dialect
 
 import (
 	"net/http"
@@ -6,22 +6,36 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"saldo/auth"
 )
 
 // A Rate bounds how many requests a credential may make: Requests in a Window
-// at once, and on and on as fast as they fill it. The zero value is 1,200,000 a
-// minute, to stop what runs wild; negative Requests are no bound.
+// at once, and on and on as fast as they fill it.
 type Rate struct {
 	Requests int
 	Window   time.Duration
 }
 
-// A limiter keeps every credential within the rate.
-type limiter struct {
+// Limits keep every credential within a rate, whichever of the APIs it asks that
+// share them. Nil is no bound.
+type Limits struct {
 	rate    Rate
 	each    time.Duration // what one request uses up of the window
 	policy  []string      // the header RateLimit-Policy
 	buckets sync.Map      // number of a credential -> *bucket
+}
+
+// NewLimits returns limits that nothing was taken of; nil if the rate is not above zero.
+func NewLimits(rate Rate) *Limits {
+	if rate.Requests <= 0 || rate.Window <= 0 {
+		return nil
+	}
+	return &Limits{
+		rate:   rate,
+		each:   max(rate.Window/time.Duration(rate.Requests), 1),
+		policy: []string{`"default";q=` + strconv.Itoa(rate.Requests) + `;w=` + strconv.Itoa(int(rate.Window.Seconds()))}, // float: seconds of a header
+	}
 }
 
 // A bucket is one credential's use.
@@ -36,7 +50,7 @@ type said struct {
 	header      []string
 }
 
-func (l *limiter) init(rate Rate) {
+func (l *Limits) init(rate Rate) {
 	if rate.Requests == 0 {
 		rate.Requests = 1_200_000
 	}
@@ -50,15 +64,16 @@ func (l *limiter) init(rate Rate) {
 	}
 }
 
-// take takes one request of a credential's rate, or refuses it, and sets the
-// headers that say what is left.
-func (l *limiter) take(credential uint64, now time.Time, h http.Header) error {
-	if l.rate.Requests < 0 {
+// Take takes one request of a credential's rate, or refuses it by an
+// [auth.ErrThrottled]. Into h, unless it is nil, go the headers that say what is
+// left.
+func (l *Limits) Take(c *auth.Credential, now time.Time, h http.Header) error {
+	if l == nil {
 		return nil
 	}
-	found, ok := l.buckets.Load(credential)
+	found, ok := l.buckets.Load(c.Number)
 	if !ok {
-		found, _ = l.buckets.LoadOrStore(credential, new(bucket))
+		found, _ = l.buckets.LoadOrStore(c.Number, new(bucket))
 	}
 	b := found.(*bucket)
 	t := now.UnixNano()
@@ -68,10 +83,8 @@ func (l *limiter) take(credential uint64, now time.Time, h http.Header) error {
 		full := max(was, t) + int64(l.each)
 		used := full - t
 		if used > window {
-			e := refuse(CodeRateLimited, "")
-			e.RetryAfter = time.Duration(used - window)
 			l.say(b, h, 0, used)
-			return e
+			return auth.ErrThrottled{RetryAfter: time.Duration(used - window), Rate: true}
 		}
 		if b.full.CompareAndSwap(was, full) {
 			l.say(b, h, (window-used)/int64(l.each), used)
@@ -82,7 +95,10 @@ func (l *limiter) take(credential uint64, now time.Time, h http.Header) error {
 
 // say sets the headers. What is left is said in hundredths of the rate, rounded
 // down, so that the text of the last reply mostly serves again.
-func (l *limiter) say(b *bucket, h http.Header, left, used int64) {
+func (l *Limits) say(b *bucket, h http.Header, left, used int64) {
+	if h == nil {
+		return
+	}
 	if step := int64(l.rate.Requests / 100); step > 1 {
 		left -= left % step
 	}
