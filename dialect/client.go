@@ -101,9 +101,10 @@ type Reply struct {
 	Time   time.Time
 }
 
-// RetryAfter returns what the header of that name says, or 0.
-func (r *Reply) RetryAfter() time.Duration {
-	if seconds, err := strconv.Atoi(r.Header.Get("Retry-After")); err == nil && seconds >= 0 {
+// RetryAfter returns how long a server asks to be left alone, a day at most; or
+// 0, if it says nothing or a date.
+func RetryAfter(h http.Header) time.Duration {
+	if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && seconds >= 0 {
 		return time.Duration(min(seconds, 86400)) * time.Second
 	}
 	return 0
@@ -148,7 +149,7 @@ func Ask(client *http.Client, dialect string, r *http.Request) (*Reply, error) {
 // Refusal returns the error that a reply of a status is where its body says
 // nothing better.
 func (r *Reply) Refusal(dialect string) *Error {
-	e := &Error{Dialect: dialect, Status: r.Status, RetryAfter: r.RetryAfter()}
+	e := &Error{Dialect: dialect, Status: r.Status, RetryAfter: RetryAfter(r.Header)}
 	switch {
 	case r.Status == http.StatusUnauthorized:
 		e.Reason = Unauthorized

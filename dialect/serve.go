@@ -163,3 +163,11 @@ func (h *Handler) recycle(x *Exchange) {
 	x.Request, x.header = nil, nil
 	h.pool.Put(x)
 }
+
+// SetRetryAfter says in whole seconds, rounded up, when to ask again; of no time
+// it says nothing.
+func SetRetryAfter(h http.Header, wait time.Duration) {
+	if wait > 0 {
+		h["Retry-After"] = []string{strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)}
+	}
+}

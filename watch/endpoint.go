@@ -20,6 +20,7 @@ import (
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"saldo/dialect"
 	"saldo/ledger"
 )
 
@@ -393,10 +394,9 @@ func (w *Watch) exchange(ctx context.Context, address string, body []byte, heade
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
 		return answer, nil
 	}
-	failed := &sendError{text: "it answered " + resp.Status, gone: resp.StatusCode == http.StatusGone}
-	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		failed.after = time.Duration(min(seconds, 86400)) * time.Second
-	} else if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusGatewayTimeout {
+	failed := &sendError{text: "it answered " + resp.Status, gone: resp.StatusCode == http.StatusGone, after: dialect.RetryAfter(resp.Header)}
+	busy := resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusGatewayTimeout
+	if busy && failed.after == 0 {
 		failed.after = time.Minute
 	}
 	return answer, failed

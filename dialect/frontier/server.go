@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -186,13 +185,7 @@ func refusedHeader(h http.Header, r *refusal) {
 	if r.fault == unauthenticated {
 		h["Www-Authenticate"] = headerDenied
 	}
-	if r.wait > 0 {
-		h.Set("Retry-After", seconds(r.wait))
-	}
-}
-
-func seconds(d time.Duration) string {
-	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+	dialect.SetRetryAfter(h, r.wait)
 }
 
 // refusal returns what a caller is told of an error, after logging it if it is

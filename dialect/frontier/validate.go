@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"saldo/dialect"
 	"saldo/dialect/frontier/proto/buf/validate"
 )
 
@@ -108,9 +109,7 @@ func (v *violation) detail() (*connect.ErrorDetail, error) {
 // rpcError returns a refusal as Connect and gRPC answer it.
 func rpcError(r *refusal) *connect.Error {
 	e := connect.NewError(faults[r.fault].code, errors.New(r.rpc))
-	if r.wait > 0 {
-		e.Meta().Set("Retry-After", seconds(r.wait))
-	}
+	dialect.SetRetryAfter(e.Meta(), r.wait)
 	if r.field != nil {
 		if d, err := r.field.detail(); err == nil { // what is made of constants can be encoded
 			e.AddDetail(d)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"saldo/auth"
@@ -252,9 +251,7 @@ func noSubaccount() error {
 // refuse fills in the exchange with a refusal.
 func (s *server) refuse(x *dialect.Exchange, err error) {
 	r, wait := s.refusal(x, err)
-	if wait > 0 {
-		x.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
-	}
+	dialect.SetRetryAfter(x.Header(), wait)
 	x.Status = r.status
 	x.Out = appendRefusal(x.Out[:0], r.id, r.text())
 	headers(x)

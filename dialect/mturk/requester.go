@@ -125,9 +125,7 @@ func (s *plainServer) refuse(x *dialect.Exchange, err error) {
 	case http.StatusMethodNotAllowed:
 		h["Allow"] = headerPost
 	}
-	if r.retryAfter > 0 {
-		h["Retry-After"] = []string{seconds(r.retryAfter)}
-	}
+	dialect.SetRetryAfter(h, r.retryAfter)
 	message := r.plain.message
 	if r.text != "" || message == "" {
 		message = r.said()

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -217,9 +216,7 @@ func (s *server) accountBalance(x *dialect.Exchange, c *auth.Credential) error {
 func (s *server) refuse(x *dialect.Exchange, r *refusal) {
 	h := x.Header()
 	x.Status = r.status
-	if r.retryAfter > 0 {
-		h["Retry-After"] = []string{seconds(r.retryAfter)}
-	}
+	dialect.SetRetryAfter(h, r.retryAfter)
 	if r.fault == &faults[faultUnknownOperation] && !isAmazonJSON(x.Request.Header) {
 		// https://github.com/aws/aws-sdk-go/issues/3689
 		h["Content-Type"] = headerJSON
@@ -282,11 +279,6 @@ func refusalOf(err error) *refusal {
 		return &refusal{fault: faultOf(ledger.Timeout), retryAfter: retryAfter}
 	}
 	return &refusal{fault: faultOf(ledger.Internal), cause: err}
-}
-
-// seconds returns a time as Retry-After has it: whole seconds, rounded up.
-func seconds(d time.Duration) string {
-	return strconv.Itoa(int((d + time.Second - 1) / time.Second))
 }
 
 // requesters knows who asks, and what the requester has.

@@ -60,9 +60,7 @@ func (s *server) end(x *dialect.Exchange, c *call) {
 // reads Errors where the operation is known, and a Fault only where it is not or
 // the server cannot answer. Who asks for many results is refused each.
 func (s *server) refuse(x *dialect.Exchange, c *call, r *refusal) {
-	if r.retryAfter > 0 {
-		x.Header()["Retry-After"] = retryAfter(r.retryAfter)
-	}
+	dialect.SetRetryAfter(x.Header(), r.retryAfter)
 	place := r.place
 	if place == atDoor && c.soap && c.op != nil && r.status < 500 {
 		place = inRequest

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -363,9 +362,4 @@ func isType(r *http.Request, want string) bool {
 	}
 	media, _, _ := strings.Cut(sent[0], ";")
 	return strings.EqualFold(strings.TrimSpace(media), want)
-}
-
-// retryAfter returns a header's whole seconds, at least 1.
-func retryAfter(d time.Duration) []string {
-	return []string{strconv.FormatInt(int64(max(1, (d+time.Second-1)/time.Second)), 10)}
 }

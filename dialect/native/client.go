@@ -9,9 +9,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
+
+	"saldo/dialect"
 )
 
 // A Client calls the API.
@@ -121,9 +122,7 @@ func (c *Client) try(ctx context.Context, method, path string, body []byte, out 
 	e := reply.Error
 	e.Status = resp.StatusCode
 	e.Replayed = resp.Header.Get("Idempotent-Replayed") == "true"
-	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
-		e.RetryAfter = time.Duration(seconds) * time.Second
-	}
+	e.RetryAfter = dialect.RetryAfter(resp.Header)
 	return e
 }
 

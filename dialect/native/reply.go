@@ -4,7 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
+
+	"saldo/dialect"
 )
 
 // A reply is what an endpoint has to say beside the data that it has written.
@@ -88,9 +89,7 @@ func (q *request) refuse(w http.ResponseWriter, err error) int {
 	case e.Code == CodeBodyTooLarge || e.Code == CodeRequestTimeout || e.Code == CodeBodyIncomplete:
 		h["Connection"] = []string{"close"} // the rest of the body is not waited for
 	}
-	if e.RetryAfter > 0 {
-		h["Retry-After"] = []string{strconv.Itoa(int((e.RetryAfter + time.Second - 1) / time.Second))}
-	}
+	dialect.SetRetryAfter(h, e.RetryAfter)
 	if e.Replayed {
 		h["Idempotent-Replayed"] = isTrue
 	}

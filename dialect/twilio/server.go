@@ -266,7 +266,7 @@ func (q *request) refuse(err error) {
 	case errors.As(err, &own):
 	case errors.As(err, &throttled):
 		own = &faults[tooMany]
-		q.Header()["Retry-After"] = []string{strconv.Itoa(int((throttled.RetryAfter + time.Second - 1) / time.Second))}
+		dialect.SetRetryAfter(q.Header(), throttled.RetryAfter)
 	case errors.Is(err, auth.ErrUnknown):
 		own = &faults[wrongUser]
 	case errors.Is(err, auth.ErrUnauthorized):
