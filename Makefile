@@ -8,11 +8,12 @@ SHELL       := bash
 FUZZTIME ?= 30s
 BENCH    ?= .
 COUNT    ?= 6
+TIME     ?= 10m
 OLD      ?=
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FIGURES  := dist/bench-$(VERSION)-$(shell date +%H%M%S).txt
 
-.PHONY: help test tools format-check vet staticcheck race fuzz-short checks fuzz bench build demo screens cover format clean
+.PHONY: help test tools format-check vet staticcheck race fuzz-short checks fuzz bench build reliability demo screens cover format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +50,9 @@ bench: ## benchmarks into dist/: make bench [BENCH=Post] [COUNT=6] [OLD=file to 
 	@mkdir -p dist
 	go test -run='^$$' -bench='$(BENCH)' -benchmem -count=$(COUNT) ./... | tee $(FIGURES)
 	go tool benchstat $(OLD) $(FIGURES)
+
+reliability: ## three servers on PostgreSQL while everything fails in turn: make reliability [TIME=10m]
+	go test ./cmd/saldo -count=1 -v -timeout=1h -run='^TestReliability$$' -reliability=$(TIME)
 
 build: ## one static binary, dist/saldo
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o dist/saldo ./cmd/saldo
