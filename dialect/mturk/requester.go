@@ -17,8 +17,9 @@ type plainServer struct {
 	balance *dialect.Operation
 }
 
-// NewRequester returns the server of the plain form: a POST of application/json
-// to "/", without a body or with an object whose members say nothing. Who asks
+// NewRequester returns the server of the plain form: of every POST of
+// application/json to "/" that is none of another form's, which whoever serves it
+// has made sure of. It has no body, or an object whose members say nothing. Who asks
 // shows an access key: by HTTP Basic, with its secret as the password, or by
 // Signature V4. It is answered
 //
@@ -38,7 +39,6 @@ var (
 	headerNoStore   = []string{"no-store"}
 	headerNoSniff   = []string{"nosniff"}
 	headerChallenge = []string{`Basic realm="saldo", charset="UTF-8"`}
-	headerPost      = []string{http.MethodPost}
 )
 
 // answer answers a request.
@@ -57,12 +57,6 @@ func (s *plainServer) head(x *dialect.Exchange) {
 }
 
 func (s *plainServer) serve(x *dialect.Exchange) error {
-	switch {
-	case x.URL.Path != "/" && x.URL.Path != "":
-		return refuse(faultNotLinked)
-	case x.Method != http.MethodPost:
-		return refuse(faultMethod)
-	}
 	x.Operation = s.balance
 	if err := readBody(x); err != nil {
 		return err
@@ -119,11 +113,8 @@ func (s *plainServer) refuse(x *dialect.Exchange, err error) {
 	s.head(x)
 	h := x.Header()
 	x.Status = r.plain.status
-	switch x.Status {
-	case http.StatusUnauthorized:
+	if x.Status == http.StatusUnauthorized {
 		h["Www-Authenticate"] = headerChallenge
-	case http.StatusMethodNotAllowed:
-		h["Allow"] = headerPost
 	}
 	dialect.SetRetryAfter(h, r.retryAfter)
 	message := r.plain.message

@@ -45,7 +45,6 @@ var (
 	plainUnauthorized = plainFault{"UNAUTHORIZED", 401, "The credential is missing or wrong"}
 	plainForbidden    = plainFault{"FORBIDDEN", 403, "The credential does not allow this"}
 	plainNotFound     = plainFault{"NOT_FOUND", 404, "There is no such thing, or the credential does not open it"}
-	plainMethod       = plainFault{"METHOD_NOT_ALLOWED", 405, "The method is not allowed here"}
 	plainSlow         = plainFault{"REQUEST_TIMEOUT", 408, "The body did not arrive"}
 	plainTooLarge     = plainFault{"BODY_TOO_LARGE", 413, "The body is too large"}
 	plainThrottled    = plainFault{"RATE_LIMITED", 429, "Too many failed attempts"}
@@ -68,7 +67,6 @@ func (f *fault) modelled() bool { return f.kind == requestError || f.kind == ser
 const (
 	faultAccessDenied = iota
 	faultUnknownOperation
-	faultMethod
 	faultMissingToken
 	faultIncomplete
 	faultUnrecognized
@@ -94,7 +92,6 @@ var faults = [...]fault{
 	faultAccessDenied: {"AccessDeniedException", "", 400, ledger.Denied, dialect.Forbidden, plainForbidden,
 		"The credential does not allow this."},
 	faultUnknownOperation: {"UnknownOperationException", "", 400, 0, dialect.Refused, plainNotFound, ""},
-	faultMethod:           {"UnknownOperationException", "", 400, 0, dialect.Refused, plainMethod, ""},
 	faultMissingToken: {"MissingAuthenticationTokenException", "", 400, 0, dialect.Unauthorized, plainUnauthorized,
 		"Missing Authentication Token"},
 	faultIncomplete: {"IncompleteSignatureException", "", 400, 0, dialect.Unauthorized, plainUnauthorized,

@@ -338,7 +338,7 @@ func (s *server) refusalOf(x *dialect.Exchange, err error) *refusal {
 	}
 	f := faultOfLedger(ledger.CodeOf(err))
 	if f.code == codeInternal {
-		s.o.Logger.Error("a request failed", "operation", x.Operation.Name(), "error", err)
+		s.o.Logger.Error("a request failed", "dialect", auth.MTurkLegacy, "operation", x.Operation.Name(), "error", err)
 	}
 	return &refusal{fault: f, message: f.text}
 }
