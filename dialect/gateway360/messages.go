@@ -100,6 +100,7 @@ type sending struct {
 	unit    money.Unit
 	batch   Batch // but for its messages, which are in items
 	items   []item
+	fake    bool   // it only looks as if they were sent
 	id      string // of the command that sets money aside
 	once    bool   // a repeat is answered as the first was
 	asked   []byte // what tells two requests with one id apart
@@ -111,27 +112,26 @@ type sending struct {
 // aside by a server that stopped midway is free again after a day.
 func (s *server) send(c *call) error {
 	q := &sending{call: c}
-	fake, err := q.decode()
-	if err != nil {
-		return err
+	err := q.decode()
+	if err == nil {
+		q.account, q.unit, err = s.holder(c)
 	}
-	if q.account, q.unit, err = s.holder(c); err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if !fake && s.sink == nil {
+	case q.fake:
+		if err := s.check(q); err != nil {
+			return err
+		}
+	case s.sink == nil:
 		return refuse(idNoSink, "")
-	}
-	if !fake {
+	default:
 		if done, err := s.repeat(q); done || err != nil {
 			return err
 		}
-	}
-	for i := range q.items {
-		if err := s.check(q, &q.items[i], fake); err != nil {
+		if err := s.check(q); err != nil {
 			return err
 		}
-	}
-	if !fake {
 		if err := s.charge(q); err != nil {
 			return err
 		}
@@ -141,46 +141,46 @@ func (s *server) send(c *call) error {
 }
 
 // decode reads what a request says of all its messages, and each message.
-func (q *sending) decode() (fake bool, err error) {
-	var messages, reportURL, concat, encoding, isFake param
+func (q *sending) decode() (err error) {
+	var messages, reportURL, concat, encoding, fake param
 	q.read(wanted{"messages", &messages}, wanted{"report_url", &reportURL}, wanted{"concat", &concat},
-		wanted{"encoding", &encoding}, wanted{"fake", &isFake})
+		wanted{"encoding", &encoding}, wanted{"fake", &fake})
 	switch {
 	case messages.json == nil:
-		return false, refuse(idMissing, "")
+		return refuse(idMissing, "")
 	case messages.twice || messages.json[0] != '[':
-		return false, refuse(idBad, "Parameter `messages` must be an array.")
+		return refuse(idBad, "Parameter `messages` must be an array.")
 	}
 	if q.batch.ReportURL, err = reportURL.text("report_url"); err != nil {
-		return false, err
+		return err
 	}
 	if u := q.batch.ReportURL; len(u) > maxReportURL || u != "" && !strings.HasPrefix(u, "http://") && !strings.HasPrefix(u, "https://") {
-		return false, refuse(idBad, "Parameter `report_url` must be a URL.")
+		return refuse(idBad, "Parameter `report_url` must be a URL.")
 	}
 	if q.batch.Concat, err = concat.flag("concat"); err != nil {
-		return false, err
+		return err
 	}
 	switch q.batch.Encoding, err = encoding.text("encoding"); {
 	case err != nil:
-		return false, err
+		return err
 	case q.batch.Encoding == "":
 		q.batch.Encoding = gsm7
 	case q.batch.Encoding != gsm7 && q.batch.Encoding != ucs2:
-		return false, refuse(idBad, "Parameter `encoding` must be GSM7 or UCS2.")
+		return refuse(idBad, "Parameter `encoding` must be GSM7 or UCS2.")
 	}
-	if fake, err = isFake.flag("fake"); err != nil {
-		return false, err
+	if q.fake, err = fake.flag("fake"); err != nil {
+		return err
 	}
 	for value := range elements(messages.json) {
 		if len(q.items) == maxMessages {
-			return false, errMessages
+			return errMessages
 		}
 		q.items = append(q.items, readItem(value))
 	}
 	if len(q.items) == 0 {
-		return false, errMessages
+		return errMessages
 	}
-	return fake, nil
+	return nil
 }
 
 var errMessages = refuse(idBad, "Parameter `messages` must have 1 to 1000 items.")
@@ -204,7 +204,7 @@ func readItem(value []byte) (it item) {
 	} {
 		said, err := m.scalar(m.name)
 		if err == nil && m.name == "custom" && utf8.RuneCountInString(said) > maxCustom {
-			err = refuse(idBad, "Parameter `custom` must have up to 32 characters.")
+			said, err = "", refuse(idBad, "Parameter `custom` must have up to 32 characters.")
 		}
 		var r *refusal
 		if errors.As(err, &r) && it.open() {
@@ -215,11 +215,28 @@ func readItem(value []byte) (it item) {
 	return it
 }
 
-// check looks at a message, and finds what it costs.
-func (s *server) check(q *sending, it *item, fake bool) (err error) {
+// check looks at the messages, and finds what each costs.
+func (s *server) check(q *sending) error {
+	for i := range q.items {
+		it := &q.items[i]
+		if it.check(&q.batch); !it.open() {
+			continue
+		}
+		if err := s.price(q, it); err != nil {
+			return err
+		}
+		if it.open() {
+			it.SMSID = newSMSID(s.ledger)
+		}
+	}
+	return nil
+}
+
+// check refuses a message that cannot be sent as it stands.
+func (it *item) check(b *Batch) {
 	switch {
 	case !it.open():
-		return nil
+		return
 	case !isSender(it.From):
 		it.refuse(idSender, "The sender must be up to 15 digits, or up to 11 letters and digits.")
 	case len(it.To) < 7 || len(it.To) > maxDigits || !isDigits(it.To) || it.To[0] == '0':
@@ -229,26 +246,29 @@ func (s *server) check(q *sending, it *item, fake bool) (err error) {
 	case it.SendAt != "" && !isDateTime(it.SendAt):
 		it.refuse(idDateTime, "The format must be: YYYY-MM-DD HH:MM:SS")
 	}
-	if it.parts = parts(it.Text, q.batch.Encoding, q.batch.Concat); it.open() && it.parts == 0 {
+	if it.parts = parts(it.Text, b.Encoding, b.Concat); it.open() && it.parts == 0 {
 		it.refuse(idBad, "The text is longer than a message: shorten it or, up to three messages, set `concat` to 1.")
 	}
-	if !it.open() {
+}
+
+// price finds what a message costs. Where there is no price list at all, one may
+// still be faked.
+func (s *server) price(q *sending, it *item) error {
+	p := s.prices.of(q.unit.Code, it.To)
+	if p == nil {
+		if !q.fake || len(s.prices.all) > 0 {
+			it.refuse(idDestination, "No messages are sent to this destination.")
+		}
 		return nil
 	}
-	p := s.prices.of(q.unit.Code, it.To)
-	switch {
-	case p == nil && (!fake || len(s.prices.all) > 0):
-		it.refuse(idDestination, "No messages are sent to this destination.")
-	case p != nil:
-		var ok bool
-		if it.price, err = p.in(q.unit); err != nil {
-			return err
-		}
-		if it.price, ok = it.price.MulRatio(it.parts, 1, money.Floor); !ok {
-			return ledger.Errorf(ledger.Overflow, "the price of %d messages is too large", it.parts)
-		}
+	each, err := p.in(q.unit)
+	if err != nil {
+		return err
 	}
-	it.SMSID = newSMSID(s.ledger)
+	var ok bool
+	if it.price, ok = each.MulRatio(it.parts, 1, money.Floor); !ok {
+		return ledger.Errorf(ledger.Overflow, "the price of %d messages is too large", it.parts)
+	}
 	return nil
 }
 
