@@ -169,7 +169,7 @@ const (
 	ListStatement                 // events that touched Account, in order of seq. After, Until, Reverse
 	ListAccounts                  // of Tenant (Parent: only its children; Roots: only roots), in order of id. From
 	ListHolds                     // of Account, open ones first seq first when Open, else all. From
-	ListRecords                   // of Book and Kind: by key, or by Index and its values. From
+	ListRecords                   // of Book and Kind: by key, or by Index and its values. From, Reverse (without All)
 	ListDeadlines                 // open holds and records whose deadline is not after Until, by time
 	ListSearch                    // accounts of Tenant that a Word of their profile begins with. From
 	ListHeads                     // heads of every book
@@ -201,7 +201,7 @@ type Query struct {
 	Unit    uint32   // index in the book's units
 	FromDay Day      // inclusive, and so is ToDay
 	ToDay   Day
-	From    string // key after which to go on: Row.Key of the last row
+	From    string // key after which, or with Reverse before which, to go on: Row.Key of the last row
 	Reverse bool
 	Limit   int
 }

@@ -542,6 +542,11 @@ func testRecords(s *shop) {
 	s.do(write("b", ledger.RecordWrite{Delete: true}), write("a", ledger.RecordWrite{Data: bytes.Repeat([]byte("x"), 5000)}))
 	q := ledger.Query{List: ledger.ListRecords, Book: 1, Kind: "k"}
 	s.list("records", q, keyOf, slices.DeleteFunc(slices.Clone(sorted), func(k string) bool { return k == "b" })...)
+	down := slices.DeleteFunc(slices.Clone(sorted), func(k string) bool { return k == "b" })
+	slices.Reverse(down)
+	q.Reverse = true
+	s.list("records, from the last", q, keyOf, down...)
+	q.Reverse = false
 	s.list("of another kind", ledger.Query{List: ledger.ListRecords, Book: 1, Kind: "k2"}, keyOf, "b")
 	s.list("of another book", ledger.Query{List: ledger.ListRecords, Book: 2, Kind: "k"}, keyOf, "in book 2")
 	for _, r := range s.scan(q) {
@@ -568,7 +573,11 @@ func testRecordIndex(s *shop) {
 		write("6", index("state=b", "state=c", "state=a")))
 	q := ledger.Query{List: ledger.ListRecords, Book: 1, Kind: "k", Index: "state"}
 	s.list("by index", q, keyOf, "5", "2", "6", "1", "3", "6", "6")
+	q.Reverse = true
+	s.list("by index, from the last", q, keyOf, "6", "6", "3", "1", "6", "2", "5")
 	q.Value = "b"
+	s.list("by value, from the last", q, keyOf, "6", "3", "1")
+	q.Reverse = false
 	s.list("by value", q, keyOf, "1", "3", "6")
 	q.Value = "bb"
 	s.list("by no value", q, keyOf)

@@ -115,11 +115,16 @@ func (sc *scanner) row(r ledger.Row) bool {
 // keys calls row with each key and value that begins with prefix, after from if
 // that is set, until row returns false. Both are valid during the call.
 func (sc *scanner) keys(r pebble.Reader, prefix []byte, from string, row func(key, value []byte) (bool, error)) error {
-	lower := prefix
-	if from != "" {
+	lower, upper := prefix, after(prefix)
+	down := sc.q.List == ledger.ListRecords && sc.q.Reverse && !sc.q.All
+	switch {
+	case from == "":
+	case down:
+		upper = append(bytes.Clone(prefix), from...)
+	default:
 		lower = append(append(bytes.Clone(prefix), from...), 0)
 	}
-	for it, err := range each(r, lower, after(prefix)) {
+	for it, err := range walk(r, lower, upper, down) {
 		if err != nil {
 			return err
 		}
@@ -139,13 +144,22 @@ func (sc *scanner) keys(r pebble.Reader, prefix []byte, from string, row func(ke
 
 // each yields an iterator at each key from lower to before upper.
 func each(r pebble.Reader, lower, upper []byte) iter.Seq2[*pebble.Iterator, error] {
+	return walk(r, lower, upper, false)
+}
+
+// walk is each or, with down, the same from the last key to the first.
+func walk(r pebble.Reader, lower, upper []byte, down bool) iter.Seq2[*pebble.Iterator, error] {
 	return func(yield func(*pebble.Iterator, error) bool) {
 		it, err := r.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		for ok := it.First(); ok; ok = it.Next() {
+		first, next := it.First, it.Next
+		if down {
+			first, next = it.Last, it.Prev
+		}
+		for ok := first(); ok; ok = next() {
 			if !yield(it, nil) {
 				_ = it.Close() // the caller has what it wanted
 				return

@@ -349,7 +349,8 @@ func (sc *scanner) holds() error {
 func (sc *scanner) records() error {
 	if !sc.q.All {
 		return pages(sc, func(from string, limit int) ([]*ledger.Record, error) {
-			return query(sc, scanRecord, `SELECT `+recordColumns+recordTables+`WHERE r.book = $1 AND r.kind = $2 AND r.key > $3 ORDER BY r.key LIMIT $4`,
+			beyond, order := sc.beyond(from)
+			return query(sc, scanRecord, `SELECT `+recordColumns+recordTables+`WHERE r.book = $1 AND r.kind = $2 AND r.key `+beyond+` $3 ORDER BY r.key`+order+` LIMIT $4`,
 				int64(sc.q.Book), []byte(sc.q.Kind), []byte(from), limit)
 		}, func(r *ledger.Record) ledger.Row { return ledger.Row{Key: r.Key, Record: r} })
 	}
@@ -367,6 +368,18 @@ func (sc *scanner) records() error {
 	})
 }
 
+// beyond returns how the keys of the records that follow compare to that of the
+// last one, which is empty at the start, and the order that they come in.
+func (sc *scanner) beyond(from string) (operator, order string) {
+	switch {
+	case !sc.q.Reverse:
+		return ">", ""
+	case from == "":
+		return ">=", " DESC"
+	}
+	return "<", " DESC"
+}
+
 // An indexed is a record found by a value.
 type indexed struct {
 	value  []byte
@@ -375,15 +388,16 @@ type indexed struct {
 
 // recordsByIndex lists them by the values of an index, once for each value.
 func (sc *scanner) recordsByIndex() error {
-	where := `(e.value, e.key) > ($4, $5)`
-	if sc.q.Value != "" {
-		where = `e.value = $4 AND e.key > $5`
-	}
-	sql := `SELECT e.value, ` + recordColumns + `
-		FROM saldo.entries e JOIN saldo.records r ON r.book = e.book AND r.kind = e.kind AND r.key = e.key
-		LEFT JOIN saldo.texts t ON r.text_n <> 0 AND t.book = r.book AND t.seq = r.text_seq AND t.n = r.text_n
-		WHERE e.book = $1 AND e.kind = $2 AND e.name = $3 AND ` + where + ` ORDER BY e.value, e.key LIMIT $6`
 	return pages(sc, func(from string, limit int) ([]indexed, error) {
+		beyond, order := sc.beyond(from)
+		where := `(e.value, e.key) ` + beyond + ` ($4, $5)`
+		if sc.q.Value != "" {
+			where = `e.value = $4 AND e.key ` + beyond + ` $5`
+		}
+		sql := `SELECT e.value, ` + recordColumns + `
+			FROM saldo.entries e JOIN saldo.records r ON r.book = e.book AND r.kind = e.kind AND r.key = e.key
+			LEFT JOIN saldo.texts t ON r.text_n <> 0 AND t.book = r.book AND t.seq = r.text_seq AND t.n = r.text_n
+			WHERE e.book = $1 AND e.kind = $2 AND e.name = $3 AND ` + where + ` ORDER BY e.value` + order + `, e.key` + order + ` LIMIT $6`
 		r := reader{b: []byte(from)}
 		value, key := []byte{}, []byte{}
 		if from != "" {
