@@ -60,6 +60,7 @@ type Watch struct {
 	ring    chan struct{} // wakes what puts alerts on their way
 	reread  chan struct{} // wakes what reads the configuration
 
+	loading   sync.Mutex // held while the configuration is read
 	mu        sync.Mutex
 	sources   map[string]*polled // by key
 	queue     queue
@@ -176,6 +177,8 @@ func changed() ledger.RecordWrite {
 
 // load reads what is configured: the file's, which was given, and the store's.
 func (w *Watch) load(ctx context.Context) error {
+	w.loading.Lock()
+	defer w.loading.Unlock()
 	version := uint64(0)
 	if r, err := w.record(ctx, kindChange, keyChange); err != nil {
 		return err
@@ -183,13 +186,16 @@ func (w *Watch) load(ctx context.Context) error {
 		version = r.Version
 	}
 	sources, endpoints, rules := map[string]*Source{}, map[string]*Endpoint{}, map[string]*Rule{}
-	for _, s := range w.o.Sources {
+	w.mu.Lock()
+	ofFile, endpointsOfFile := w.o.Sources, w.o.Endpoints
+	w.mu.Unlock()
+	for _, s := range ofFile {
 		if s.Created.IsZero() {
 			s.Created = w.o.Now()
 		}
 		sources[s.Key()] = s
 	}
-	for _, e := range w.o.Endpoints {
+	for _, e := range endpointsOfFile {
 		endpoints[e.key()] = e
 	}
 	if err := w.each(ctx, kindSource, indexTenant, "", func(r *ledger.Record) error {
@@ -232,12 +238,22 @@ func (w *Watch) load(ctx context.Context) error {
 	return w.followRules(ctx, rules)
 }
 
+// Replace has other sources and endpoints of the file watched from now on. A
+// source that stays is the same *Source as before.
+func (w *Watch) Replace(ctx context.Context, sources []*Source, endpoints []*Endpoint) error {
+	w.mu.Lock()
+	w.o.Sources, w.o.Endpoints = sources, endpoints
+	w.mu.Unlock()
+	return w.load(ctx)
+}
+
 // place puts new sources into the queue and takes old ones out. w.mu is held.
 func (w *Watch) place(sources map[string]*Source) {
 	now := w.o.Now()
+	changed := map[string]bool{}
 	for key, p := range w.sources {
 		if s := sources[key]; s == nil || s.Reader != p.Reader && !same(s, p.Source) {
-			p.gone = true
+			p.gone, changed[key] = true, true
 			if p.place >= 0 {
 				heap.Remove(&w.queue, p.place)
 			}
@@ -253,7 +269,8 @@ func (w *Watch) place(sources map[string]*Source) {
 		}
 		s := sources[key]
 		// Many begin over some seconds, so that no vendor gets all of its calls at once.
-		p := &polled{Source: s, vendor: vendorOf(s), due: now.Add(time.Duration(n)*5*time.Millisecond + rand.N(100*time.Millisecond)), place: -1}
+		p := &polled{Source: s, vendor: vendorOf(s), due: now.Add(time.Duration(n)*5*time.Millisecond + rand.N(100*time.Millisecond)), place: -1,
+			asked: changed[key]} // one that was changed is asked at once, whatever its state says
 		p.look.Source = s
 		w.sources[key] = p
 		heap.Push(&w.queue, p)
@@ -346,10 +363,11 @@ func (w *Watch) newSource(spec Spec, tenant ledger.TenantID, secret string) (*So
 // secret the one that it had is kept.
 func (w *Watch) CreateSource(ctx context.Context, actor uint64, id string, tenant ledger.TenantID, spec Spec, secret string) (replayed bool, err error) {
 	key := sourceKey(tenant, spec.Name)
-	for _, s := range w.o.Sources {
-		if s.Key() == key {
-			return false, ledger.Errorf(ledger.Exists, "the source %s is in the server's file of settings; change it there", spec.Name)
-		}
+	w.mu.Lock()
+	inFile := slices.ContainsFunc(w.o.Sources, func(s *Source) bool { return s.Key() == key })
+	w.mu.Unlock()
+	if inFile {
+		return false, ledger.Errorf(ledger.Exists, "the source %s is in the server's file of settings; change it there", spec.Name)
 	}
 	asked := []string{"source", string(encode(spec))}
 	_, replayed, err = w.o.Ledger.Amend(ctx, ledger.Amendment{Actor: actor, Tenant: tenant, ID: id, Asked: asked}, func() ([]ledger.RecordWrite, []byte, error) {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -689,5 +690,168 @@ func TestEndpointsAndSourcesOfTheAPI(t *testing.T) {
 		if k := row.Record.Kind; k == kindSource || k == kindHistory || k == kindState {
 			t.Errorf("a record %s %s is left", k, row.Record.Key)
 		}
+	}
+}
+
+// A source and our own account for it drift apart, and the rule about that fires.
+func TestDrift(t *testing.T) {
+	p, hook := newPlace(t), newReceiver(t)
+	mirror := p.account("0")
+	p.topUp(mirror, "100")
+	vendor := &shop{text: "100.00", unit: "USD"}
+	w := p.watch(Options{Endpoints: []*Endpoint{hook.endpoint("ops")},
+		Sources: []*Source{source(t, Spec{Name: "sms", Kind: "test", Interval: "1h", Mirror: mirror.String()}, vendor)}})
+	_, _, err := w.CreateRule(t.Context(), 0, "r", &Rule{Name: "drift", Tenant: 1, Source: "sms", When: DriftAbove,
+		Levels: []Level{{"warning", Threshold{Amount: wideOf(t, "5"), Kind: isAmount}}}})
+	must(t, err)
+	drift := func(want string) {
+		t.Helper()
+		w.polled(t)
+		if l := w.Looks(1)[0]; l.Drift != want {
+			t.Errorf("they differ by %q, not %s", l.Drift, want)
+		}
+	}
+	drift("0")
+	p.charge(mirror, "10") // billed by us, and by the vendor
+	vendor.set("90.00")
+	drift("0")
+	vendor.set("85.50") // billed by the vendor alone
+	drift("-4.5")
+	vendor.set("84.99")
+	drift("-5.01")
+	if a := hook.wait(t, 1)[0].alert; a.Type != "source.drift.large" || a.Value != "5.01" || a.Threshold != "5" || a.State != "firing" {
+		t.Errorf("fired %+v", a)
+	}
+	p.charge(mirror, "12") // now the other way round
+	drift("6.99")
+	p.topUp(mirror, "7")
+	drift("-0.01")
+	if got := hook.wait(t, 2); got[1].alert.Type != "source.drift.recovered" || len(got) != 2 {
+		t.Errorf("then %+v", got[1:])
+	}
+	var kept []string
+	must(t, w.Readings(t.Context(), 1, "sms", time.Time{}, func(p Point) error {
+		kept = append(kept, text(p.Drift))
+		return nil
+	}))
+	if len(kept) == 0 || kept[len(kept)-1] != "-0.01" {
+		t.Errorf("the history of drifts is %v", kept)
+	}
+}
+
+func wideOf(t *testing.T, s string) money.Amount {
+	t.Helper()
+	a, err := money.Parse(s, wide)
+	must(t, err)
+	return a
+}
+
+// Readings of 200 days are thinned with age: of the last 8 days all are kept, then
+// one an hour, after 100 days one a day. What was consumed and topped up between
+// those that are kept is still known.
+func TestThin(t *testing.T) {
+	p := newPlaceAt(t, newClock())
+	w := p.watch(Options{})
+	const key = "0000000001/sms"
+	end := p.clock.Now()
+	begin := end.Add(-200 * 24 * time.Hour)
+	point := Point{At: begin.Unix(), Balance: wideOf(t, "1000000")}
+	var writes []ledger.RecordWrite
+	flush := func(most int) {
+		if len(writes) >= most {
+			_, err := p.Ledger.Post(t.Context(), &ledger.Command{Records: writes})
+			must(t, err)
+			writes = nil
+		}
+	}
+	hour := chunk{point}
+	for at := begin.Add(20 * time.Minute); at.Before(end); at = at.Add(20 * time.Minute) {
+		balance, _ := point.Balance.Sub(wideOf(t, "1"))
+		point, _, _ = point.next(at.Unix(), balance)
+		if hour[0].At/3600 != point.At/3600 {
+			writes = append(writes, writeChunk(key, hour, hourKey))
+			flush(ledger.MaxRecords)
+			hour = nil
+		}
+		hour = append(hour, point)
+	}
+	writes = append(writes, writeChunk(key, hour, hourKey))
+	flush(1)
+	must(t, p.store.WaitIndexes(t.Context()))
+	for range 3 { // the second puts days into months; the third finds nothing to do
+		w.thin(t.Context(), key, end)
+		must(t, p.store.WaitIndexes(t.Context()))
+	}
+	read := func() (points chunk, chunks int) {
+		must(t, w.history(t.Context(), key, func(_ string, c chunk) error {
+			points, chunks = append(points, c...), chunks+1
+			return nil
+		}))
+		slices.SortFunc(points, func(a, b Point) int { return int(a.At - b.At) })
+		return points, chunks
+	}
+	points, chunks := read()
+	perDay := map[int64]int{}
+	for i, p := range points {
+		perDay[(end.Unix()-p.At)/86400]++
+		if i > 0 && points[i-1].At == p.At {
+			t.Errorf("the point of %d is there twice", p.At)
+		}
+	}
+	for age, want := range map[int64]int{1: 72, 7: 72, 20: 24, 90: 24, 150: 1, 190: 1} {
+		if perDay[age] != want {
+			t.Errorf("of the day %d days ago %d points are kept, not %d", age, perDay[age], want)
+		}
+	}
+	if last := points[len(points)-1]; last != point || text(last.Consumed) != fmt.Sprint(200*24*3-1) {
+		t.Errorf("the last point is %+v", last)
+	}
+	if chunks > 10*24+140+8 {
+		t.Errorf("%d records", chunks)
+	}
+	fresh := new(usage)
+	for _, p := range points {
+		fresh.add(p)
+	}
+	if left := fresh.forecast(end, 72); !left.Known || left.About < 23*time.Hour || left.About > 25*time.Hour {
+		t.Errorf("72 last %+v, not about a day", left)
+	}
+}
+
+// A new master key seals what the one before had sealed, at the first start: after
+// that the old one can go.
+func TestSealedAgain(t *testing.T) {
+	p, hook := newPlace(t), newReceiver(t)
+	var secrets []string
+	reader := func(_ *Spec, secret string) (dialect.Reader, error) {
+		secrets = append(secrets, secret)
+		return &shop{text: "1", unit: "USD"}, nil
+	}
+	key := func(current uint32, numbers ...uint32) auth.MasterKeys {
+		k := auth.MasterKeys{Current: current, Keys: map[uint32][32]byte{}}
+		for _, n := range numbers {
+			k.Keys[n] = [32]byte{byte(n)}
+		}
+		return k
+	}
+	w := p.watch(Options{Reader: reader, Keys: key(1, 1)})
+	_, err := w.CreateSource(t.Context(), 0, "s", 1, Spec{Name: "sms", Kind: "test"}, "of the vendor")
+	must(t, err)
+	_, _, err = w.CreateEndpoint(t.Context(), 0, "e", &Endpoint{Tenant: 1, Name: "ops", URL: hook.URL, Secrets: []string{hook.secret}})
+	must(t, err)
+	must(t, w.Close())
+	for _, keys := range []auth.MasterKeys{key(2, 1, 2), key(2, 2)} {
+		secrets = nil
+		w = p.watch(Options{Reader: reader, Keys: keys})
+		e := w.Endpoint(1, "ops")
+		if len(secrets) == 0 || secrets[0] != "of the vendor" || e == nil || e.Secrets[0] != hook.secret || e.URL != hook.URL {
+			t.Fatalf("with the keys %v: %q, %+v", keys.Current, secrets, e)
+		}
+		must(t, w.TestEndpoint(t.Context(), e, w.Sample(&Rule{Name: "x"})))
+		must(t, w.Close())
+	}
+	w = p.watch(Options{Reader: reader, Keys: key(3, 3)})
+	if w.Endpoint(1, "ops") != nil || len(w.Looks(1)) > 0 {
+		t.Error("they are opened without the key that sealed them")
 	}
 }

@@ -70,7 +70,9 @@ type config struct {
 
 	File string            // the file that was read; "": none
 	from map[string]string // where each setting came from
-	k    *koanf.Koanf
+	// again reads everything once more.
+	again func() (*config, error)
+	k     *koanf.Koanf
 }
 
 // A kind says how a setting is read.
@@ -109,16 +111,16 @@ var settings = []setting{
 	{"mturk-show-held", kindYesNo, "false", "tell in MTurk's OnHoldBalance what is on hold, which MTurk itself never did", false},
 	{"mturk-plain-messages", kindYesNo, "false", "leave out the time that MTurk's messages end with", false},
 	{"twilio-concurrent", kindSize, "0", "requests for one account that Twilio's API answers at once; more get 429. 0: any number", false},
-	{"gateway360-prices", kindList, "", "what a message costs by Gateway360's API: country, prefix, price and unit of each, as ES:34:0.0450:EUR", false},
-	{"gateway360-sink", kindText, "", "where messages go that are sent by Gateway360's API: the URL of a server with the same API, or log; empty: none are sent", false},
 	{"twilio-sub-accounts", kindSize, "1000", "sub-accounts that are not closed which an account may have for Twilio's API to make more. 0: it makes none", false},
 	{"twilio-triggers", kindDuration, "15s", "how often Twilio's usage triggers are looked at, from 1s", false},
+	{"gateway360-prices", kindList, "", "what a message costs by Gateway360's API: country, prefix, price and unit of each, as ES:34:0.0450:EUR", false},
+	{"gateway360-sink", kindText, "", "where messages go that are sent by Gateway360's API: the URL of a server with the same API, or log; empty: none are sent", false},
 	{"gateway360-sink-key", kindText, "", "the api_key for that server", true},
 	{"frontier-updated-at", kindYesNo, "false", "tell in frontier's balances when they changed, which Frontier itself never does", false},
 	{"frontier-unit", kindText, "CREDITS", "unit of the accounts that are created by Frontier's API; a tenant that has none of that code gets it, of 4 decimals", false},
+	{"admin-listen", kindText, "", "another address for metrics, backups and tenants; the first one then has none of them", false},
 	{"tls-cert", kindText, "", "file of the TLS certificate chain, PEM; read again on SIGHUP", false},
 	{"tls-key", kindText, "", "file of the certificate's key, PEM", false},
-	{"admin-listen", kindText, "", "another address for metrics, backups and tenants; the first one then has none of them", false},
 	{"plaintext-behind-proxy", kindYesNo, "false", "listen beyond loopback without TLS, because a proxy before the server speaks it", false},
 	{"trusted-proxies", kindList, "", "addresses and ranges whose X-Forwarded-For is believed", false},
 	{"master-key", kindText, "", "the master keys themselves, as the file has them, a comma for each line's end", true},
@@ -162,7 +164,7 @@ func (f fixed) ReadBytes() ([]byte, error)    { return nil, errors.New("not byte
 
 // readConfig reads the settings from everywhere and checks them.
 func readConfig(getenv func(string) string, flags *pflag.FlagSet) (*config, error) {
-	c := &config{k: koanf.New("."), from: map[string]string{}}
+	c := &config{k: koanf.New("."), from: map[string]string{}, again: func() (*config, error) { return readConfig(getenv, flags) }}
 	layers := []struct {
 		name string
 		load func() (koanf.Provider, error)

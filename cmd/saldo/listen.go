@@ -135,6 +135,7 @@ loop:
 			break loop
 		case <-reload:
 			f.reload(n.log)
+			n.reread(ctx, n.log)
 		}
 	}
 	n.stopping.Store(true)
@@ -170,7 +171,6 @@ func (f *front) server(h http.Handler, log *slog.Logger) *http.Server {
 
 func (f *front) reload(log *slog.Logger) {
 	if f.cert == nil {
-		log.Info("there is nothing to read again: no TLS")
 		return
 	}
 	if err := f.cert.read(); err != nil {

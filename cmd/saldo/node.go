@@ -47,6 +47,7 @@ type node struct {
 	metrics  *metrics
 	traces   *tracing // nil: none
 	watch    *watch.Watch
+	file     watchedFile
 
 	customers http.Handler
 	admin     http.Handler            // nil: customers has it all
@@ -132,6 +133,7 @@ func (n *node) openWatch(ctx context.Context, keys auth.MasterKeys) error {
 	if o.Sources, o.Endpoints, err = n.config.Watch.made(t.Number); err != nil {
 		return err
 	}
+	n.file = watchedFile{n.config.Watch, o.Sources}
 	// Whoever may add sources has chosen their addresses, and not this server's
 	// operator: they are on the Internet, or where the operator allows it.
 	guarded := watch.Guarded(o.Allow, 30*time.Second)

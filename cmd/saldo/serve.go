@@ -27,7 +27,7 @@ DIR/operator.token (0600). Every setting can be given by flag, by variable
 of settings: 'saldo config list' has them all, in that order of precedence.
 
 SIGTERM and Ctrl-C stop it after the requests at hand; SIGHUP reads the TLS
-certificate again.`,
+certificate again, and the sources and endpoints in the file of settings.`,
 		Example: `  saldo serve --data ./data
   saldo serve --data /var/lib/saldo --listen :443 --tls-cert chain.pem --tls-key key.pem
   saldo serve --data ./data --listen 10.0.0.5:7400 --plaintext-behind-proxy --trusted-proxies 10.0.0.1
