@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -122,7 +123,7 @@ problems:
 // one cannot be done.
 func (b *tab) do(actions ...chromedp.Action) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, 90*time.Second) // axe takes long where many share the processors
 	defer cancel()
 	if err := chromedp.Run(b.ctx); err != nil { // the browser lives as long as this context
 		b.t.Fatal(err)
@@ -130,6 +131,11 @@ func (b *tab) do(actions ...chromedp.Action) {
 	if err := chromedp.Run(ctx, actions...); err != nil {
 		b.t.Fatalf("%v\n%s", err, b.seen())
 	}
+}
+
+// executor is the context in which an action can be done that answers.
+func (b *tab) executor() context.Context {
+	return cdp.WithExecutor(b.ctx, chromedp.FromContext(b.ctx).Target)
 }
 
 // seen returns what the page says, for the message of a test that fails.
@@ -184,14 +190,47 @@ func button(text string) string {
 // press presses the button with a text.
 func (b *tab) press(text string) {
 	b.t.Helper()
-	b.do(chromedp.Click(button(text), chromedp.BySearch, chromedp.NodeVisible, chromedp.NodeEnabled))
+	b.click(button(text))
 }
 
 // follow follows the link with a text.
 func (b *tab) follow(text string) {
 	b.t.Helper()
-	b.do(chromedp.Click(fmt.Sprintf(`//a[normalize-space()=%[1]q or starts-with(normalize-space(), %[2]q)]`, text, text+" "), chromedp.BySearch, chromedp.NodeVisible))
+	b.click(fmt.Sprintf(`//a[normalize-space()=%[1]q or starts-with(normalize-space(), %[2]q)]`, text, text+" "))
 }
+
+// click clicks with the mouse on what an XPath finds, once it has come to rest
+// and nothing lies over it.
+func (b *tab) click(xpath string) {
+	b.t.Helper()
+	var at []float64
+	for end := time.Now().Add(30 * time.Second); len(at) == 0; {
+		if time.Now().After(end) {
+			b.t.Fatalf("there is nothing to click on at %s\n%s", xpath, b.seen())
+		}
+		b.do(chromedp.Evaluate(fmt.Sprintf(`(async () => {
+			const all = document.evaluate(%s, document, null, XPathResult.ORDERED_NODE_SNAPSHOT_TYPE, null);
+			const frame = () => new Promise((done) => setTimeout(done, 20));
+			for (let n = 0; n < all.snapshotLength; n++) {
+				const e = all.snapshotItem(n);
+				if (!e.checkVisibility() || e.disabled) continue;
+				e.scrollIntoView({ block: "nearest" });
+				for (let was = "", tries = 0; tries < 50; tries++) {
+					const r = e.getClientRects()[0];
+					if (!r) break;
+					const x = r.x + r.width / 2, y = r.y + r.height / 2, now = x + " " + y;
+					if (now === was && e.contains(document.elementFromPoint(x, y))) return [x, y];
+					was = now;
+					await frame();
+				}
+			}
+			return []; })()`, quoted(xpath)), &at, awaited))
+	}
+	b.do(chromedp.MouseClickXY(at[0], at[1]))
+}
+
+// awaited waits for what a promise comes to.
+func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
 
 // fill writes into the field with a name.
 func (b *tab) fill(name, text string) {
@@ -209,7 +248,7 @@ func (b *tab) choose(label, option string) {
 		const s = [...document.querySelectorAll("select")].findLast((s) => (s.labels[0]?.textContent || "").startsWith(%q));
 		const o = s && [...s.options].find((o) => o.value === %[2]q || o.textContent === %[2]q);
 		if (!o) return false;
-		s.value = o.value; s.dispatchEvent(new Event("change", { bubbles: true })); return true; })()`, label, option), &found))
+		s.value = o.value; setTimeout(() => s.dispatchEvent(new Event("change", { bubbles: true }))); return true; })()`, label, option), &found))
 	if !found {
 		b.t.Fatalf("there is no %q to choose for %q\n%s", option, label, b.seen())
 	}
@@ -263,9 +302,10 @@ func (b *tab) text(selector string) string {
 func (b *tab) figure(title string) string {
 	b.t.Helper()
 	var text string
-	b.do(chromedp.Evaluate(fmt.Sprintf(`[...document.querySelectorAll(".figures > div")].find((d) => d.querySelector("dt").textContent === %s)?.querySelector(".amount").childNodes.length
-		? [...document.querySelectorAll(".figures > div")].find((d) => d.querySelector("dt").textContent === %[1]s).querySelector(".amount").textContent : "nothing"`, quoted(title)), &text))
-	return strings.TrimSpace(strings.TrimRight(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ "))
+	b.do(chromedp.Evaluate(fmt.Sprintf(`(() => {
+		const figure = [...document.querySelectorAll(".figures > div")].find((d) => d.querySelector("dt").textContent === %s)?.querySelector(".amount, .unknown");
+		return figure ? [...figure.childNodes].filter((n) => n.className !== "unit").map((n) => n.textContent).join("").trim() : "nothing"; })()`, quoted(title)), &text))
+	return text
 }
 
 // showsFigure waits until an account's figure is this text.
@@ -290,7 +330,7 @@ func (b *tab) accessible(what string) {
 	}
 	var found []struct{ ID, Impact, Help, Nodes string }
 	b.do(chromedp.Evaluate(`axe.run({ resultTypes: ["violations"], preload: false }).then((r) => r.violations.map((v) => ({ ID: v.id, Impact: v.impact, Help: v.help,
-		Nodes: v.nodes.map((n) => n.target + " " + n.failureSummary).join("\n") })))`, &found, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+		Nodes: v.nodes.map((n) => n.target + " " + n.failureSummary).join("\n") })))`, &found, awaited))
 	for _, v := range found {
 		b.t.Errorf("%s: axe finds %s (%s): %s\n%s", what, v.ID, v.Impact, v.Help, v.Nodes)
 	}

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -46,6 +45,7 @@ func (b *tab) ready() {
 // TestPages holds every page, on screens from a telephone to a wall, in light
 // and dark, to what axe-core knows of people who cannot see or hold a mouse.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t, false, local)
 	furnish(s)
 	b := open(t, s)
@@ -77,6 +77,7 @@ func TestPages(t *testing.T) {
 
 // TestKeyboard signs in, finds an account and tops it up without a mouse.
 func TestKeyboard(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t, false, "")
 	b := open(t, s)
 	b.visit("/")
@@ -124,6 +125,7 @@ func (b *tab) tabTo(expression string) {
 
 // TestFirstPaint weighs what comes over the wire before the overview is there.
 func TestFirstPaint(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t, false, "")
 	b := open(t, s)
 	b.signIn(s.token)
@@ -144,6 +146,7 @@ func TestFirstPaint(t *testing.T) {
 
 // TestManyAccounts lists more accounts than a page shows.
 func TestManyAccounts(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t, false, "")
 	ann := s.account("ann")
 	for n := range 130 {
@@ -186,6 +189,7 @@ func TestManyAccounts(t *testing.T) {
 
 // TestDecimals compares what pages calculate for a preview with math/big.
 func TestDecimals(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t, false, "")
 	b := open(t, s)
 	b.visit("/")
@@ -208,7 +212,7 @@ func TestDecimals(t *testing.T) {
 			Compared        int
 		}
 		b.do(chromedp.Evaluate(fmt.Sprintf(`import(document.querySelector("script").src.replace("app.js", "decimal.js")).then((d) => ({ Sum: d.add(%[1]q, %[2]q), Difference: d.sub(%[1]q, %[2]q), Compared: d.compare(%[1]q, %[2]q) }))`, x, y),
-			&got, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+			&got, awaited))
 		bx, by := whole(x), whole(y)
 		if want := decimal(new(big.Int).Add(bx, by), scale); got.Sum != want {
 			t.Errorf("%s + %s = %s, want %s", x, y, got.Sum, want)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -301,7 +302,7 @@ func (s *server) exchange(token, method, path, accept string, body object) ([]by
 // account returns the id of an account by its name.
 func (s *server) account(name string) string {
 	s.t.Helper()
-	for _, a := range s.call("GET", "/v1/search?q="+strings.ReplaceAll(name, " ", "+"), nil)["items"].([]any) {
+	for _, a := range s.call("GET", "/v1/search?q="+url.QueryEscape(name), nil)["items"].([]any) {
 		if a := a.(object); a["name"] == name {
 			return a["id"].(string)
 		}

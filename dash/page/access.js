@@ -74,7 +74,7 @@ function NewCredential({ account: a, close, done }) {
   return html`<${Modal} title=${`New credential for ${a.name || a.id}`} close=${close}><form onSubmit=${submit} method="post" noValidate>
     <p class="dim">It opens this account and those below it, and nothing else.</p>
     <fieldset disabled=${c.busy || c.unknown}>
-      <${Field} label="Name">${(x) => html`<input ...${x} autofocus maxlength="255" value=${f.name} onInput=${(e) => set({ ...f, name: e.target.value })} />`}<//>
+      <${Field} label="Name">${(x) => html`<input ...${x} name="name" autofocus maxlength="255" value=${f.name} onInput=${(e) => set({ ...f, name: e.target.value })} />`}<//>
       <${Field} label="For">${(x) => html`<select ...${x} onChange=${(e) => set({ ...f, dialect: e.target.value })}>${Object.entries(dialects).map(([d, t]) => html`<option value=${d} selected=${d === f.dialect}>${t}</option>`)}</select>`}<//>
       <div role="group" aria-label="Scopes" class="checks">${scopes.filter((s) => may(s)).map((s) => html`<${Check} label=${s} checked=${f[s]} onChange=${(e) => set({ ...f, [s]: e.target.checked })} />`)}</div>
     </fieldset><${Outcome} command=${c} /><${Buttons} command=${c} close=${close}>Make it<//></form><//>`;
@@ -103,6 +103,6 @@ function NewAlias({ account: a, close, done }) {
   return html`<${Modal} title=${`New name for ${a.name || a.id}`} close=${close}><form onSubmit=${submit} method="post" noValidate>
     <fieldset disabled=${c.busy || c.unknown}>
       <${Field} label="Where">${(x) => html`<select ...${x} onChange=${(e) => set({ ...f, dialect: e.target.value })}>${Object.entries(dialects).map(([d, t]) => html`<option value=${d} selected=${d === f.dialect}>${t}</option>`)}</select>`}<//>
-      <${Field} label="Name" hint="An Account SID, a user_name, an id">${(x) => html`<input ...${x} autofocus autocomplete="off" spellcheck="false" value=${f.external} onInput=${(e) => set({ ...f, external: e.target.value })} />`}<//>
+      <${Field} label="Name" hint="An Account SID, a user_name, an id">${(x) => html`<input ...${x} name="external" autofocus autocomplete="off" spellcheck="false" value=${f.external} onInput=${(e) => set({ ...f, external: e.target.value })} />`}<//>
     </fieldset><${Outcome} command=${c} /><${Buttons} command=${c} close=${close}>Give it<//></form><//>`;
 }

@@ -73,7 +73,7 @@ function Search({ text }) {
     timer.current = setTimeout(find, 300, value, true);
   };
   return html`<form role="search" onSubmit=${(e) => { e.preventDefault(); find(written, false); }}>
-    <label>Find <input type="search" value=${written} onInput=${input} spellcheck="false" placeholder="name, id, AC…, e-mail, transfer, hold" autofocus /></label></form>`;
+    <label>Find <input type="search" name="q" value=${written} onInput=${input} spellcheck="false" placeholder="name, id, AC…, e-mail, transfer, hold" autofocus /></label></form>`;
 }
 
 function Row({ account: a, depth, found }) {

@@ -64,7 +64,7 @@ export default function Journal() {
     <div class="tools">
       ${books?.items.length > 1 && html`<label>Book <select onChange=${(e) => go(query({ book: e.target.value === 'main' ? '' : e.target.value }), { replace: true })}>
         ${books.items.map((b) => html`<option value=${b.name} selected=${b.name === book}>${b.name}</option>`)}</select></label>`}
-      <label>Only with <input type="search" value=${word} placeholder="id, kind, code …" onInput=${(e) => filter(e.target.value.trim())} /></label>
+      <label>Only with <input type="search" name="only" value=${word} placeholder="id, kind, code …" onInput=${(e) => filter(e.target.value.trim())} /></label>
       <button type="button" aria-pressed=${String(paused)} onClick=${() => pause(!paused)}>${paused ? 'Go on' : 'Pause'}</button>
     </div></header>
     <p class="dim">Every command that was decided, refused ones too, in the order that they count. The newest ${most} are here.</p>

@@ -270,7 +270,7 @@ func TestAccounts(t *testing.T) {
 	}
 
 	for query, want := range map[string]int{"ada": 2, "lovel": 1, "ada lovelace": 1, "ada@example.org": 1, "nobody": 0, id: 1,
-		"AC" + strings.ReplaceAll(id, "-", ""): 1, "d1": 2} {
+		"AC" + strings.ReplaceAll(id, "-", ""): 1, "d1": 2, w.must("POST", "/v1/credentials", fmt.Sprintf(`{"account":%q,"scopes":["read"]}`, cid)).Data["id"].(string): 1} {
 		if got := len(w.must("GET", "/v1/search?q="+strings.ReplaceAll(query, " ", "+"), "").Data["items"].([]any)); got != want {
 			t.Errorf("%d accounts for %q, want %d", got, query, want)
 		}

@@ -10,7 +10,8 @@ import (
 )
 
 // search serves GET /v1/search?q=: accounts by id, by what another system calls
-// them, by a hold or a transfer of theirs, and by the words of name and metadata.
+// them, by the id of a credential, by a hold or a transfer of theirs, and by the
+// words of name and metadata.
 func (s *server) search(q *request) (reply, error) {
 	if err := q.ask("q", "cursor", "limit"); err != nil {
 		return reply{}, err
@@ -115,6 +116,9 @@ func (q *request) direct(p *page, text string) (map[ledger.AccountID]bool, error
 		if e, err := q.s.auth.Resolve(q.ctx, d, text); err == nil && e.Tenant == q.tenant && !e.Account.IsZero() {
 			ids = append(ids, e.Account)
 		}
+	}
+	if c, err := q.s.auth.ByID(q.ctx, text); err == nil && c.Tenant == q.tenant {
+		ids = append(ids, c.Root)
 	}
 	if ledger.ValidID(text) {
 		if h, err := q.s.ledger.Hold(q.ctx, q.tenant, text); err == nil {
