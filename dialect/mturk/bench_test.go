@@ -133,26 +133,77 @@ func BenchmarkApproveAssignment(b *testing.B) {
 	})
 }
 
-// BenchmarkListHITs reads a page of many HITs, wherever it is.
-func BenchmarkListHITs(b *testing.B) {
-	for _, n := range []int{1_000, 20_000} {
+// many makes HITs that wait for review, as many to a command as there may be, and
+// returns the id of the one in the middle.
+func (o *office) many(b *testing.B, n int) (middle string) {
+	const atOnce = ledger.MaxRecords
+	typeID, err := o.r.CreateHITType(b.Context(), *aType(5))
+	must(b, err)
+	began, err := o.Ledger.Now()
+	must(b, err)
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = newID(o.Ledger.NewID(), began.Add(time.Duration(i)*time.Microsecond), o.r.book, true)
+	}
+	var group sync.WaitGroup
+	var next atomic.Int64
+	for range 16 {
+		group.Go(func() {
+			for at := int(next.Add(atOnce)) - atOnce; at < n; at = int(next.Add(atOnce)) - atOnce {
+				c := o.r.change(began, false)
+				for _, id := range ids[at:min(at+atOnce, n)] {
+					h := &hit{id: id, account: o.r.Account, typeID: typeID, created: began, expires: began, quiet: began, expired: true, max: 1, first: 1}
+					c.write(ledger.RecordWrite{Kind: kindHIT, Key: id, Data: h.pack(), Index: h.index(), Deadline: h.deadline(began, o.desk.o.KeepFor)})
+				}
+				_, err := o.Ledger.Post(b.Context(), &c.Command)
+				must(b, err)
+			}
+		})
+	}
+	group.Wait()
+	return ids[n/2]
+}
+
+// BenchmarkLists reads pages of ten of many HITs: by cursor, the newest and from
+// the middle on; and at the farthest that a page number may skip to.
+func BenchmarkLists(b *testing.B) {
+	for _, n := range []int{10_010, 1_000_000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			o := busy(b)
-			var group sync.WaitGroup
-			for range 200 {
-				group.Go(func() {
-					for range n / 200 {
-						_, err := o.newHIT()
-						must(b, err)
-					}
-				})
-			}
-			group.Wait()
-			p := Page{Limit: 10}
-			for b.Loop() {
-				_, next, err := o.r.ListHITs(b.Context(), p)
-				must(b, err)
-				p.After = next
+			middle := o.many(b, n)
+			for _, list := range []struct {
+				name string
+				read func(p Page) (int, string, error)
+			}{
+				{"hits", func(p Page) (int, string, error) {
+					hits, next, err := o.r.ListHITs(b.Context(), p)
+					return len(hits), next, err
+				}},
+				{"reviewable", func(p Page) (int, string, error) {
+					ids, next, err := o.r.ReviewableIDs(b.Context(), Reviewable, "", p)
+					return len(ids), next, err
+				}},
+			} {
+				for _, from := range []struct {
+					name string
+					page Page
+				}{{"newest", Page{Limit: 10}}, {"middle", Page{Limit: 10, After: middle}}, {"skip-10000", Page{Limit: 10, Skip: 10_000}}} {
+					b.Run(list.name+"/"+from.name, func(b *testing.B) {
+						p := from.page
+						for b.Loop() {
+							got, next, err := list.read(p)
+							if must(b, err); got != 10 {
+								b.Fatalf("a page of %d", got)
+							}
+							if p.Skip == 0 {
+								p.After = next
+							}
+							if next == "" {
+								p = from.page
+							}
+						}
+					})
+				}
 			}
 		})
 	}

@@ -8,15 +8,16 @@ import (
 
 // A Page is a part of a list.
 type Page struct {
-	After string // where the page before it ended; "": the first
-	Skip  int    // then so many more: in time that grows with it
-	Limit int
+	After   string // where the page before it ended; "": the first
+	Skip    int    // then so many more: in time that grows with it
+	Limit   int
+	Reverse bool // from the end of the list on
 }
 
 // rows calls use with the records of a page, and returns where it ends; "" says
 // that the list does.
 func (r *Requester) rows(ctx context.Context, q ledger.Query, p Page, use func(*ledger.Record) error) (string, error) {
-	q.List, q.Book, q.From, q.Limit = ledger.ListRecords, r.book, p.After, p.Skip+p.Limit+1
+	q.List, q.Book, q.From, q.Limit, q.Reverse = ledger.ListRecords, r.book, p.After, p.Skip+p.Limit+1, p.Reverse
 	n, last := 0, ""
 	for row, err := range r.d.l.Scan(ctx, q) {
 		if err != nil {

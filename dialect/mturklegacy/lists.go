@@ -3,6 +3,7 @@ package mturklegacy
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -14,8 +15,9 @@ import (
 
 // Lists have numbered pages, sorted as is asked. A list of up to sortable is read
 // and sorted as a whole. A longer one comes in the order that the ledger has it
-// in, HITs with the newest first, whatever is asked: the reference says not to
-// rely on any order beyond the first hundred. Where a page of it ended is
+// in: HITs with the oldest first where they are asked for by CreationTime, Ascending,
+// else with the newest first. The reference says not to rely on any order beyond
+// the first hundred. Where a page of it ended is
 // remembered for a while, so that the next one begins there, in the same time
 // wherever it is; who asks for another page has it counted off from the start.
 const (
@@ -214,9 +216,14 @@ func (s *server) listHITs(x *dialect.Exchange, c *call, p *paging, groups group,
 		}
 	}
 	if !short {
-		name := strings.Join([]string{"HITs", c.requester.Account.String(), status.String(), typeID}, "\x00")
+		oldest := p.property == "CreationTime" && !p.descending
+		name := strings.Join([]string{"HITs", c.requester.Account.String(), status.String(), typeID, strconv.FormatBool(oldest)}, "\x00")
+		inOrder := func(page mturk.Page) ([]mturk.Head, string, error) {
+			page.Reverse = oldest
+			return read(page)
+		}
 		var err error
-		if heads, err = paged(s, p, run[mturk.Head]{name, total, read}); err != nil {
+		if heads, err = paged(s, p, run[mturk.Head]{name, total, inOrder}); err != nil {
 			return err
 		}
 	}

@@ -124,35 +124,42 @@ func TestLongList(t *testing.T) {
 		})
 	}
 	made.Wait()
-	seen := map[string]bool{}
+	direction := "Ascending"
 	page := func(n int) (ids []string, total string) {
-		_, body := do(t, c.h, ask("SearchHITs", "PageSize", "100", "PageNumber", fmt.Sprint(n), "ResponseGroup", "Minimal"))
+		_, body := do(t, c.h, ask("SearchHITs", "PageSize", "100", "PageNumber", fmt.Sprint(n), "ResponseGroup", "Minimal", "SortDirection", direction))
 		return all(body, "HITId"), strings.Join(all(body, "TotalNumResults"), "")
 	}
-	last := ""
-	for n := 1; ; n++ {
-		ids, total := page(n)
-		if total != fmt.Sprint(many) {
-			t.Fatalf("page %d says that there are %s", n, total)
-		}
-		for _, id := range ids {
-			if seen[id] || id < last {
-				t.Fatalf("page %d has %s after %s, seen %t", n, id, last, seen[id])
+	for _, direction = range []string{"Ascending", "Descending"} {
+		seen := map[string]bool{}
+		last := ""
+		for n := 1; ; n++ {
+			ids, total := page(n)
+			if total != fmt.Sprint(many) {
+				t.Fatalf("page %d says that there are %s", n, total)
 			}
-			seen[id], last = true, id
-		}
-		if len(ids) < 100 {
-			break
-		}
-		if n == 3 { // what is new does not move what comes after
-			if _, err := r.CreateHIT(t.Context(), one); err != nil {
-				t.Fatal(err)
+			for _, id := range ids { // a newer one has a smaller id
+				if seen[id] || last != "" && (id < last) != (direction == "Ascending") {
+					t.Fatalf("%s: page %d has %s after %s, seen %t", direction, n, id, last, seen[id])
+				}
+				seen[id], last = true, id
 			}
-			many++
+			if len(ids) < 100 {
+				break
+			}
+			if n == 3 { // what is new does not move what comes after
+				if _, err := r.CreateHIT(t.Context(), one); err != nil {
+					t.Fatal(err)
+				}
+				many++
+			}
 		}
-	}
-	if len(seen) != many-1 { // the new one would have been on the first page
-		t.Errorf("%d of %d HITs were listed", len(seen), many-1)
+		want := many // the new one is the last
+		if direction == "Descending" {
+			want-- // it would have been on the first page
+		}
+		if len(seen) != want {
+			t.Errorf("%s: %d of %d HITs were listed", direction, len(seen), want)
+		}
 	}
 	// Any other server counts them off.
 	c.h = New(c.Ledger, c.Auth, Options{Desk: c.desk})
