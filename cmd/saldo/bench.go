@@ -33,6 +33,7 @@ var scenarios = []struct {
 	{"long-balance", []int{64}, bench.LongBalance},
 	{"long-charge", []int{64}, bench.LongCharge},
 	{"long-vendors", []int{64}, bench.LongVendors},
+	{"pages", []int{16}, bench.Pages},
 	{"pg-charge", []int{64}, bench.PGCharge},
 	{"pg-charge-batched", []int{64}, bench.PGBatched},
 	{"pg-two-nodes", []int{64}, bench.PGTwoNodes},
@@ -89,6 +90,8 @@ measured in turns with it:
               balances, charges and balances in all vendors' dialects, in turns, after
               ten million transfers; beside an empty book.
               They take some minutes to make: --history DIR keeps them
+  pages       pages of Twilio's usage records, a statement and Frontier's transactions of
+              one account with ten million charges; beside one with 10,000
   memory      RSS of a server, idle and after it charged a million accounts
   batch       commands of 1,000 transfers in process, over 100,000 accounts
   batch-hot   … on one account
@@ -111,10 +114,11 @@ Without --address it starts servers of its own, on temporary directories.`,
 	f.IntVar(&o.Clients, "clients", 0, "connections (default: as the scenario has it)")
 	f.StringVar(&o.Dir, "dir", "", "where the temporary directories go (default: the system's)")
 	f.StringVar(&o.History, "history", "", "directory that has the ten million transfers, or is to keep them")
+	f.IntVar(&o.Long, "transfers", 0, "how many a long history has (default: ten million)")
 	f.StringVar(&o.Store, "store", "", "postgres://… in which databases may be made and dropped (default: a PostgreSQL of its own)")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if o.Pairs < 1 || seconds <= 0 || o.Clients < 0 {
-			return usagef("--pairs and --seconds are above zero, --clients is not below")
+		if o.Pairs < 1 || seconds <= 0 || o.Clients < 0 || o.Long < 0 {
+			return usagef("--pairs and --seconds are above zero, --clients and --transfers are not below")
 		}
 		a.limitMemory(320<<20, 64<<20) // as serve does: what runs in this process is a server's
 		o.For = time.Duration(seconds * float64(time.Second))

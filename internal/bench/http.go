@@ -23,11 +23,20 @@ type Options struct {
 	Clients int
 	Dir     string // for data directories; "": a temporary one
 	History string // where the long history is, or is to be kept; "": it is made anew
+	Long    int    // transfers of a long history; 0: ten million
 	Store   string // URL of a PostgreSQL in which databases may be made; "": one is started
 	// Address and Token name a server that runs already, to be measured without
 	// a baseline.
 	Address, Token string
 	Said           func(format string, args ...any) // progress; nil: none
+}
+
+// transfers is how many a long history has, each of its own.
+func (o *Options) transfers() int {
+	if o.Long > 0 {
+		return o.Long
+	}
+	return 10_000_000
 }
 
 func (o *Options) say(format string, args ...any) {

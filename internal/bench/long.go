@@ -105,12 +105,9 @@ func (w *world) beside(ctx context.Context, r *Report, load Load, address string
 	return nil
 }
 
-// longTransfers is how many transfers the history of LongBalance and LongCharge
-// has, each a command of its own, spread over coldAccounts.
-const longTransfers = 10_000_000
-
 // LongBalance measures reads of a balance in a book of ten million transfers,
-// and LongCharge charges; both beside the same in an empty book.
+// each a command of its own, spread over coldAccounts; and LongCharge charges;
+// both beside the same in an empty book.
 func LongBalance(ctx context.Context, o Options) (*Report, error) {
 	return long(ctx, o, "long-balance", "reads/s", func(w *world, account string) (Load, error) {
 		request := w.head(nil, "GET", "/v1/accounts/"+account+"/balance", 0)
@@ -176,7 +173,7 @@ func long(ctx context.Context, o Options, name, unit string, load func(*world, s
 	}
 	r = &Report{Scenario: name, Unit: unit, Clients: o.Clients, Baseline: "the same in an empty book",
 		What: fmt.Sprintf("over HTTP, one account, in a book of %d transfers, each a command of its own: opens in %v, %d bytes on disk a transfer",
-			longTransfers, opened.Round(time.Millisecond), size/longTransfers)}
+			o.transfers(), opened.Round(time.Millisecond), size/int64(o.transfers()))}
 	here, err := load(w, account)
 	if err != nil {
 		return nil, err
@@ -203,7 +200,7 @@ func makeHistory(ctx context.Context, o Options, dir string) (string, error) {
 	}
 	var wg sync.WaitGroup
 	var left atomic.Int64
-	left.Store(longTransfers)
+	left.Store(int64(o.transfers()))
 	errs := make([]error, 2000)
 	for i := range errs {
 		wg.Go(func() {
