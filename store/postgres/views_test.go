@@ -2,13 +2,16 @@ package postgres_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"saldo/ledger"
+	"saldo/ledger/ledgertest"
 	"saldo/money"
 	"saldo/store/postgres"
 	"saldo/store/postgres/pgtest"
@@ -77,4 +80,120 @@ func TestMigrations(t *testing.T) {
 	p.refuses(p.a, ledger.Unavailable, with("", &ledger.AddUnit{Unit: usd})) // by a node that runs
 	exec(t, url, `UPDATE saldo.format SET format = format - 1`)
 	p.do(p.a, with("", &ledger.AddUnit{Unit: usd}))
+}
+
+// TestTransfers compares what SQL reads of transfers with the events themselves,
+// after commands of every kind at random.
+func TestTransfers(t *testing.T) {
+	ctx := context.Background()
+	url := pgtest.New(t)
+	w := ledgertest.NewWorkload(ledgertest.Seed(t))
+	s, closed := open(t, url)
+	defer closed()
+	l, err := ledger.Open(ctx, s, ledger.Options{Now: w.Now, MaxClockStep: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	post := func(c *ledger.Command) {
+		if res, err := l.Post(ctx, c); err == nil { // what is refused moves nothing
+			w.Learn(res.Book, res.Event)
+		}
+	}
+	for _, c := range w.Setup() {
+		post(c)
+	}
+	for range 1500 {
+		post(w.Next())
+	}
+	fine := money.Unit{Code: "FINE", Scale: 18, Kind: money.Credit}
+	most, _ := money.Parse("12345678901234567890123456789012345678", 0)
+	post(&ledger.Command{Tenant: 1, Book: 1, ID: "most", Ops: []ledger.Op{&ledger.AddUnit{Unit: fine}, &ledger.OpenAccount{ID: acc("most"), Mode: ledger.Own, Unit: "FINE"}}})
+	a, err := l.Account(ctx, acc("most"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Post(ctx, &ledger.Command{Tenant: 1, Book: 1, Ops: []ledger.Op{&ledger.Transfer{Kind: ledger.TopUp, From: ledger.SystemID(1, a.Unit, ledger.Cash), To: a.ID, Amount: most}}}); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	kinds := map[ledger.TransferKind]int{}
+	for book := ledger.BookID(1); book <= 3; book++ {
+		head, err := l.Head(ctx, book)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for row, err := range l.Scan(ctx, ledger.Query{List: ledger.ListEvents, Book: book}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := range row.Event.Transfers {
+				p := &row.Event.Transfers[n]
+				kinds[p.Kind]++
+				from, err := l.Account(ctx, p.From)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want = append(want, transferText(head, row.Event, n, head.Units[from.Unit]))
+			}
+		}
+	}
+	if len(kinds) < 6 {
+		t.Errorf("only transfers of these kinds were made: %v", kinds)
+	}
+	exec(t, url, `CREATE ROLE reporting LOGIN; GRANT USAGE ON SCHEMA saldo TO reporting;
+		GRANT SELECT ON saldo.report_accounts, saldo.report_balances, saldo.report_holds, saldo.report_usage, saldo.report_transfers TO reporting`)
+	t.Cleanup(func() { exec(t, url, `DROP OWNED BY reporting; DROP ROLE reporting`) })
+	conn, err := pgx.Connect(ctx, strings.Replace(url, "user=saldo", "user=reporting", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	rows, err := conn.Query(ctx, `SELECT concat_ws(' ', book, tenant, seq, n, coalesce(id, '-'), (extract(epoch FROM created_at) * 1000000)::bigint, kind, from_account, to_account,
+		coalesce(via::text, '-'), unit, amount, coalesce(asked::text, '-'), forced, coalesce(hold::text, '-'), coalesce(of_seq || '.' || of_n, '-'),
+		coalesce(category || ' ' || count || ' ' || counted, '-')) FROM saldo.report_transfers ORDER BY book, seq, n`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range max(len(got), len(want)) {
+		if i >= len(got) || i >= len(want) || got[i] != want[i] {
+			t.Fatalf("%d transfers are read, %d were made; the %dth is\n%s, was\n%s", len(got), len(want), i, got[min(i, len(got)-1)], want[min(i, len(want)-1)])
+		}
+	}
+	t.Logf("%d transfers", len(got))
+	for _, sql := range []string{`SELECT FROM saldo.journal`, `SELECT FROM saldo.accounts`, `SELECT FROM saldo.texts`, `SELECT FROM saldo.records`,
+		`SELECT FROM saldo.heads`, `DELETE FROM saldo.report_accounts`, `UPDATE saldo.format SET format = 2`} {
+		if _, err := conn.Exec(ctx, sql); err == nil {
+			t.Errorf("the reporting role may %s", sql)
+		}
+	}
+}
+
+// transferText is a transfer as the test's query writes it.
+func transferText(h ledger.Head, e *ledger.Event, n int, unit money.Unit) string {
+	p := &e.Transfers[n]
+	of, hold, usage := "-", "-", "-"
+	if p.Of != nil {
+		of = fmt.Sprint(p.Of.Seq, ".", p.Of.N)
+	}
+	if !p.Hold.IsZero() {
+		hold = ledger.AccountID(p.Hold).String()
+	}
+	if !p.Usage.IsZero() {
+		usage = fmt.Sprint(p.Usage.Category, " ", p.Usage.Count.Text(0), " ", p.Usage.Unit)
+	}
+	or := func(there bool, text string) string {
+		if there {
+			return text
+		}
+		return "-"
+	}
+	id := e.TransferID(n)
+	return fmt.Sprint(h.Book, " ", h.Tenant, " ", e.Seq, " ", n, " ", or(e.ID != "" || p.ID != "", id), " ", int64(e.Time), " ", p.Kind, " ", p.From, " ", p.To, " ",
+		or(!p.Via.IsZero(), p.Via.String()), " ", unit.Code, " ", unit.Text(p.Amount), " ", or(!p.Asked.IsZero(), unit.Text(p.Asked)), " ",
+		map[bool]string{false: "f", true: "t"}[p.Forced], " ", hold, " ", of, " ", usage)
 }
