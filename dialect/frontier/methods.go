@@ -112,7 +112,7 @@ func (s *server) serveProviders() {
 		"FrontierService/CreateFeature", "FrontierService/ListFeatures", "FrontierService/GetFeature", "FrontierService/UpdateFeature",
 		"FrontierService/CreatePlan", "FrontierService/UpdatePlan", "FrontierService/ListPlans", "FrontierService/GetPlan",
 		"FrontierService/CreateCheckout", "FrontierService/ListCheckouts", "FrontierService/GetCheckout",
-		"FrontierService/CheckFeatureEntitlement", "FrontierService/ListInvoices", "FrontierService/GetUpcomingInvoice",
+		"FrontierService/CheckFeatureEntitlement", "FrontierService/ListInvoices", "FrontierService/GetUpcomingInvoice", "FrontierService/SearchOrganizationInvoices",
 		"FrontierService/BillingWebhookCallback",
 		"AdminService/CreatePlan", "AdminService/UpdatePlan", "AdminService/ListAllPlans",
 		"AdminService/DelegatedCheckout", "AdminService/ListAllInvoices", "AdminService/GenerateInvoices",

@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"saldo/auth"
 	"saldo/dialect"
 	"saldo/dialect/dialecttest"
+	pb "saldo/dialect/frontier/proto/raystack/frontier/v1beta1"
 	"saldo/dialect/native"
 	"saldo/ledger"
 )
@@ -531,6 +533,105 @@ func TestOrganizationSamples(t *testing.T) {
 	b.rest("user-delete", 200, "DELETE /organizations/{org}/serviceusers/{user}", "{owner}", "")
 	b.rest("token-deleted", 401, "GET /organizations/{org}/billing/{account}/balance", "{with token}", "")
 	b.rpc("user-deleted", 404, "FrontierService/GetServiceUser", "{owner}", `{"id":"{user}"}`)
+}
+
+// TestRefusalSamples holds what every call has in common to files: without a
+// credential, with one that may not, and about what there is not, in both forms.
+func TestRefusalSamples(t *testing.T) {
+	const (
+		billing = "/organizations/{org}/billing"
+		account = billing + "/{account}"
+		admin   = "/admin/organizations/{org}/billing/{account}"
+		user    = "/serviceusers/{user}"
+	)
+	calls := []struct{ name, route, missing string }{ // missing: what its path or body names that is not there
+		{"FrontierService/GetBillingBalance", "GET " + account + "/balance", "{account}"},
+		{"FrontierService/CreateBillingUsage", "POST " + account + "/usages", "{account}"},
+		{"AdminService/RevertBillingUsage", "POST " + admin + "/usage/{usage}/revert", "{account}"},
+		{"FrontierService/ListBillingTransactions", "GET " + account + "/transactions", "{account}"},
+		{"FrontierService/TotalDebitedTransactions", "GET " + account + "/debited_transactions_total", "{account}"},
+		{"FrontierService/CheckCreditEntitlement", "POST /billing/check", "{org}"},
+		{"FrontierService/CreateBillingAccount", "POST " + billing, "{org}"},
+		{"FrontierService/ListBillingAccounts", "GET " + billing, "{org}"},
+		{"FrontierService/GetBillingAccount", "GET " + account, "{account}"},
+		{"FrontierService/UpdateBillingAccount", "PUT " + account, "{account}"},
+		{"FrontierService/DeleteBillingAccount", "DELETE " + account, "{account}"},
+		{"FrontierService/EnableBillingAccount", "POST " + account + "/enable", "{account}"},
+		{"FrontierService/DisableBillingAccount", "POST " + account + "/disable", "{account}"},
+		{"AdminService/ListAllBillingAccounts", "GET /admin/billing/accounts", ""},
+		{"AdminService/GetBillingAccountDetails", "GET " + admin + "/details", "{account}"},
+		{"AdminService/UpdateBillingAccountDetails", "PUT " + admin + "/details", "{account}"},
+		{"AdminService/UpdateBillingAccountLimits", "PUT " + admin + "/limits", "{account}"},
+		{"FrontierService/CreateOrganization", "POST /organizations", ""},
+		{"FrontierService/GetOrganization", "GET /organizations/{org}", "{org}"},
+		{"FrontierService/ListOrganizations", "GET /organizations", ""},
+		{"FrontierService/CreateServiceUser", "POST /serviceusers", "{org}"},
+		{"FrontierService/ListServiceUsers", "GET /organizations/{org}/serviceusers", "{org}"},
+		{"FrontierService/GetServiceUser", "GET " + user, "{user}"},
+		{"FrontierService/DeleteServiceUser", "DELETE " + user, "{user}"},
+		{"FrontierService/CreateServiceUserCredential", "POST " + user + "/secrets", "{user}"},
+		{"FrontierService/ListServiceUserCredentials", "GET " + user + "/secrets", "{user}"},
+		{"FrontierService/DeleteServiceUserCredential", "DELETE " + user + "/secrets/{usage}", "{user}"},
+		{"FrontierService/CreateServiceUserToken", "POST " + user + "/tokens", "{user}"},
+		{"FrontierService/ListServiceUserTokens", "GET " + user + "/tokens", "{user}"},
+		{"FrontierService/DeleteServiceUserToken", "DELETE " + user + "/tokens/{usage}", "{user}"},
+	}
+	b := openBook(t)
+	main := b.account("{account}", "10")
+	b.credential("{owner}", ledger.AccountID{}, auth.Read|auth.Charge|auth.Admin)
+	b.credential("{reader}", main, auth.Read)
+	b.credential("{charger}", main, auth.Charge)
+	var made map[string]map[string]any
+	if err := json.NewDecoder(b.rest("user-of-refusals", 200, "POST /serviceusers", "{owner}", `{"org_id":"{org}","body":{"title":"reports"}}`).Body).Decode(&made); err != nil {
+		t.Fatal(err)
+	}
+	b.word("{user}", made["serviceuser"]["id"].(string))
+	b.word("{usage}", "aaaaaaaa-0000-4000-8000-000000000001")
+	b.word("{nobody}", nobody)
+	served := map[string]bool{}
+	for _, c := range calls {
+		served["raystack.frontier.v1beta1."+strings.Replace(c.name, "/", ".", 1)] = true
+		_, name, _ := strings.Cut(c.name, "/")
+		id := "{account}"
+		switch {
+		case strings.Contains(name, "ServiceUser"):
+			id = "{user}"
+		case name == "GetOrganization":
+			id = "{org}"
+		}
+		body := `{"id":"` + id + `","org_id":"{org}","billing_id":"{account}","usage_id":"{usage}","secret_id":"{usage}","token_id":"{usage}","amount":1,"offline":true,` +
+			`"body":{"name":"acme"},"usages":[{"id":"{usage}","amount":1}]}`
+		wrong := "{charger}"
+		if strings.HasSuffix(name, "BillingUsage") {
+			wrong = "{reader}"
+		}
+		both := func(what string, status int, who string, change func(string) string) {
+			sent := change(body)
+			if strings.HasPrefix(c.route, "GET") || strings.HasPrefix(c.route, "DELETE") {
+				sent = ""
+			} else if name == "CreateOrganization" {
+				sent = `{"name":"acme"}`
+			}
+			b.rest(name+"-"+what, status, change(c.route), who, sent)
+			b.rpc(name+"-"+what, status, c.name, who, change(body))
+		}
+		same := func(s string) string { return s }
+		both("no-credential", 401, "", same)
+		both("not-authorized", 403, wrong, same)
+		if c.missing != "" {
+			both("unknown", 404, "{owner}", func(s string) string { return strings.ReplaceAll(s, c.missing, "{nobody}") })
+		}
+	}
+	for _, file := range []protoreflect.FileDescriptor{pb.File_raystack_frontier_v1beta1_frontier_proto, pb.File_raystack_frontier_v1beta1_admin_proto} {
+		for i := range file.Services().Len() {
+			methods := file.Services().Get(i).Methods()
+			for n := range methods.Len() {
+				if name := string(methods.Get(n).FullName()); !served[name] {
+					t.Errorf("%s is not among the samples", name)
+				}
+			}
+		}
+	}
 }
 
 // revertOf is the id that Frontier gives the first revert of a usage.
