@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"saldo/dialect/native"
 	"saldo/store/postgres/pgtest"
 )
 
@@ -103,6 +104,81 @@ func TestNodes(t *testing.T) {
 		if code, stdout, stderr := call(t, args...); code != 0 {
 			t.Errorf("%v: %d %s%s", args, code, stdout, stderr)
 		}
+	}
+}
+
+// TestKeysOfDatabase makes an operator's token and a new master key beside a server
+// that goes on, and takes the old key away.
+func TestKeysOfDatabase(t *testing.T) {
+	url, keys := pgtest.Need(t, pgtest.Options{}).URL("postgres"), filepath.Join(t.TempDir(), "keys")
+	write := func(lines ...string) {
+		t.Helper()
+		if err := os.WriteFile(keys, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old, young := "1 "+strings.Repeat("A", 42)+"E=", "2 "+strings.Repeat("B", 42)+"E="
+	write(old)
+	first := startNode(t, testConfig(t, "--store", url, "--master-key-file", keys))
+	a, err := first.client().Open(t.Context(), native.AccountRequest{Unit: "USD"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sealed struct{ Secret string }
+	if err := first.client().Do(t.Context(), http.MethodPost, "/v1/credentials", object{"account": a.ID, "dialect": "twilio", "scopes": []string{"read"}}, &sealed); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) (int, string) {
+		t.Helper()
+		code, stdout, stderr := call(t, append(args, "--store", url, "--master-key-file", keys, "-o", "json")...)
+		return code, stdout + stderr
+	}
+	recovered := func() string {
+		t.Helper()
+		code, stdout, stderr := call(t, "key", "recover", "--store", url, "--master-key-file", keys, "-o", "json")
+		var made struct{ Secret string }
+		if err := json.Unmarshal([]byte(stdout), &made); err != nil || code != 0 || made.Secret == "" {
+			t.Fatalf("%d %s%s", code, stdout, stderr)
+		}
+		return made.Secret
+	}
+	opens := func(n *running, token string) {
+		t.Helper()
+		if status, body := n.get(t, n.url()+"/v1/heads", "Authorization", "Bearer "+token); status != 200 {
+			t.Errorf("the token is answered %d %s", status, body)
+		}
+		q, err := http.NewRequest(http.MethodGet, n.url()+"/2010-04-01/Accounts/AC"+strings.ReplaceAll(a.ID, "-", "")+"/Balance.json", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.SetBasicAuth("AC"+strings.ReplaceAll(a.ID, "-", ""), sealed.Secret)
+		resp, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 200 {
+			t.Errorf("the sealed secret is answered %s", resp.Status)
+		}
+	}
+	token := recovered()
+	opens(first, token)
+	if code, said := run("key", "rekey"); code != exitUsage || !strings.Contains(said, "old master key and the new one") {
+		t.Errorf("without a new key: %d %s", code, said)
+	}
+	write(old, young)
+	second := startNode(t, testConfig(t, "--store", url, "--master-key-file", keys))
+	if code, said := run("key", "rekey"); code != 0 {
+		t.Fatalf("%d %s", code, said)
+	}
+	opens(second, token)
+	write(young)
+	third := startNode(t, testConfig(t, "--store", url, "--master-key-file", keys))
+	opens(third, token)
+	opens(third, recovered())
+	write(old)
+	if _, err := openNode(t.Context(), testConfig(t, "--store", url, "--master-key-file", keys), third.log); err == nil {
+		t.Error("a server starts with the old key alone")
 	}
 }
 

@@ -153,15 +153,18 @@ func (a *app) readSecretFrom(file string) (string, error) {
 
 // recoverKey is for operators who lost their token and have the data directory.
 func (a *app) recoverKey() *cobra.Command {
-	c := &cobra.Command{Use: "recover", Short: "Make a new operator's token, with the server stopped and its data directory at hand",
-		Example: "  saldo key recover --data /var/lib/saldo"}
+	c := &cobra.Command{Use: "recover", Short: "Make a new operator's token, for whoever has the books and their master key",
+		Long: `Make a new operator's token, for whoever has the books and their master key. With
+a data directory the server has to be stopped, and the token goes into the file
+operator.token there. With a database servers may go on, and it is shown.`,
+		Example: "  saldo key recover --data /var/lib/saldo\n  saldo key recover --store postgres://saldo@db.example.com/saldo --master-key-file /etc/saldo/master.key"}
 	configFlags(c.Flags())
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := readConfig(a.getenv, c.Flags())
 		if err != nil {
 			return err
 		}
-		if !isThere(filepath.Join(cfg.Data, "FORMAT")) {
+		if cfg.Store == "" && !isThere(filepath.Join(cfg.Data, "FORMAT")) {
 			return fmt.Errorf("%s holds no books", cfg.Data)
 		}
 		n, err := openNode(c.Context(), cfg, a.logger(a.stderr, cfg.LogFormat, "warn"))
@@ -169,6 +172,13 @@ func (a *app) recoverKey() *cobra.Command {
 			return err
 		}
 		made, err := n.auth.Issue(c.Context(), 0, "", auth.Spec{Dialect: auth.Native, Name: "recovered operator", Everything: true, Scopes: auth.Operator})
+		if n.database != nil {
+			if err := errors.Join(err, n.close()); err != nil {
+				return err
+			}
+			a.say("The token is shown this once. Those before are still good: revoke them with saldo key list --everything and saldo key revoke.")
+			return a.show(object{"id": made.Credential.ID, "secret": made.Secret}, "id", "secret")
+		}
 		path := filepath.Join(cfg.Data, tokenFile)
 		if err == nil {
 			err = writeSecret(path, made.Secret)
@@ -188,13 +198,21 @@ func (a *app) rekeyKeys() *cobra.Command {
 	c := &cobra.Command{Use: "rekey", Short: "Make a new master key and seal every secret under it, with the server stopped",
 		Long: `Make a new master key, seal every secret under it, and take the old one out of
 the file. Browser sessions end; tokens and keys stay good. Backups that were made
-before still need the old key: keep a copy of it with them.`,
-		Example: "  cp /var/lib/saldo/master.key /safe/place/\n  saldo key rekey --data /var/lib/saldo"}
+before still need the old key: keep a copy of it with them.
+
+With a database no file is written, since every server has one, and servers may
+go on: add a line with the new key to each server's master keys (2, a space, and
+the output of 'openssl rand -base64 32'), restart them one by one, run this with
+the same keys, take the old line out and restart them again.`,
+		Example: "  cp /var/lib/saldo/master.key /safe/place/\n  saldo key rekey --data /var/lib/saldo\n  saldo key rekey --store postgres://saldo@db.example.com/saldo --master-key-file /etc/saldo/master.key"}
 	configFlags(c.Flags())
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := readConfig(a.getenv, c.Flags())
 		if err != nil {
 			return err
+		}
+		if cfg.Store != "" {
+			return a.rekeyDatabase(c.Context(), cfg)
 		}
 		path := firstOf(cfg.MasterKeyFile, filepath.Join(cfg.Data, auth.MasterKeyFile))
 		if cfg.MasterKey != "" || !isThere(filepath.Join(cfg.Data, "FORMAT")) || !isThere(path) {
@@ -230,4 +248,25 @@ before still need the old key: keep a copy of it with them.`,
 		return a.show(object{"master_key": both.Current, "file": path}, "master_key", "file")
 	}
 	return c
+}
+
+// rekeyDatabase seals every secret under the newest of the master keys that were
+// given, as the servers have been given it before.
+func (a *app) rekeyDatabase(ctx context.Context, cfg *config) error {
+	keys, err := auth.LoadMasterKeys("", cfg.MasterKeyFile, cfg.MasterKey)
+	if err != nil {
+		return err
+	}
+	if len(keys.Keys) < 2 {
+		return usagef("give the old master key and the new one: a line for each, and first to every server (see saldo key rekey --help)")
+	}
+	n, err := openNode(ctx, cfg, a.logger(a.stderr, cfg.LogFormat, "warn"))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(n.auth.Rekey(ctx, nil), n.close()); err != nil {
+		return err
+	}
+	a.say("Every secret is sealed under master key %d. Take the others out of every server's, and restart them.", keys.Current)
+	return a.show(object{"master_key": keys.Current}, "master_key")
 }

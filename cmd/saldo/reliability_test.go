@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -142,11 +143,18 @@ func (r *reliable) start(n *served) bool {
 		r.Error(err)
 		return false
 	}
+	stuck := time.AfterFunc(time.Minute, func() { _ = n.cmd.Process.Signal(syscall.SIGQUIT) }) // it says where
+	defer stuck.Stop()
 	lines := bufio.NewReader(stderr)
+	var log strings.Builder
 	for {
 		line, err := lines.ReadString('\n')
+		log.WriteString(line)
 		if err != nil { // it has ended: there was no database to begin with
 			_ = n.cmd.Wait()
+			if !stuck.Stop() {
+				r.Errorf("a server has not started in a minute:\n%s", log.String())
+			}
 			return false
 		}
 		var said struct{ Msg, URL string }
