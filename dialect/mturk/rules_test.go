@@ -316,6 +316,21 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
+// A question is one of three documents, and well-formed.
+func TestQuestions(t *testing.T) {
+	for q, ok := range map[string]bool{
+		"": true, question: true, "<?xml version=\"1.0\"?>\n" + question: true, "<QuestionForm><a/><b x='1'>é &amp; &#233;</b></QuestionForm>": true,
+		"<HTMLQuestion><HTMLContent><![CDATA[<p>]]></HTMLContent></HTMLQuestion>": true, "<x:QuestionForm xmlns:x='u'></x:QuestionForm>": true,
+		"<a/>": false, "text": false, "<QuestionForm>": false, "</QuestionForm>": false, "<QuestionForm><a></b></QuestionForm>": false,
+		"<QuestionForm><a><b></a></b></QuestionForm>": false, "<x:QuestionForm></QuestionForm>": false, "<QuestionForm/></a>": false,
+		"<QuestionForm>&nbsp;</QuestionForm>": false, "<QuestionForm a=b/>": false, "<QuestionForm><![CDATA[</QuestionForm>": false,
+	} {
+		if err := checkQuestion(q); (err == nil) != ok {
+			t.Errorf("%q comes to %v", q, err)
+		}
+	}
+}
+
 // The members of a request are those that encoding/json finds.
 func FuzzInput(f *testing.F) {
 	f.Add([]byte(exampleHIT))
@@ -337,6 +352,10 @@ func FuzzInput(f *testing.F) {
 			}
 		}
 		for name, raw := range want {
+			var text string
+			if json.Unmarshal(raw, &text) == nil && in.text(name) != text {
+				t.Errorf("%q has the text %q: %q", body, name, in.text(name))
+			}
 			if got := in.get(name); string(raw) != "null" && !bytes.Equal(bytes.TrimSpace(raw), got) {
 				t.Errorf("%q has %q: %q, want %q", body, name, got, raw)
 			}
