@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -154,6 +155,7 @@ func (w *looker) look(ctx context.Context, b *book) error {
 func (w *looker) work() {
 	defer w.l.running.Done()
 	for {
+		runtime.Gosched() // who is about to ask goes first, as in the commit loop
 		w.mu.Lock()
 		k := w.next
 		w.next = nil

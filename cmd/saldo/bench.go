@@ -92,6 +92,17 @@ measured in turns with it:
               They take some minutes to make: --history DIR keeps them
   pages       pages of Twilio's usage records, a statement and Frontier's transactions of
               one account with ten million charges; beside one with 10,000
+  pg-charge, pg-charge-batched
+              one charge a request, one hot account, on PostgreSQL; beside a PL/pgSQL
+              function that locks the two rows, and one that gets all that waits
+  pg-two-nodes, pg-books
+              the same through two nodes, on one account or each on a book of its
+              own; beside one node
+  pg-balance  reads of a balance on PostgreSQL; beside a SELECT by key for each
+  pg-latency-1ms, pg-latency-5ms, pg-latency-20ms
+              pg-charge-batched with time added to each round trip; trips is round
+              trips a commit, batch is charges a commit
+              All of these start a PostgreSQL of their own (--store URL: use that one)
   memory      RSS of a server, idle and after it charged a million accounts
   batch       commands of 1,000 transfers in process, over 100,000 accounts
   batch-hot   … on one account

@@ -6,11 +6,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// What a baseline asks a PostgreSQL before it answers.
+// What a baseline asks a PostgreSQL before it answers, see asks.
 const (
 	AskSelect  = "select"
 	AskLocked  = "locked"
@@ -144,23 +143,17 @@ func openBatched(pool *pgxpool.Pool) asker {
 		done chan error
 	}
 	waiting := make(chan *waiter, mostAtOnce)
-	call := func(batch []*waiter) error {
+	call := func(batch []*waiter) (left []*string, err error) {
 		refs, amounts := make([]string, len(batch)), make([]string, len(batch))
 		payers, payees := make([]int64, len(batch)), make([]int64, len(batch))
 		for i, w := range batch {
 			refs[i], amounts[i], payers[i], payees[i] = w.ID, w.Amount, 1, 2
 		}
-		var left []*string
-		err := pool.QueryRow(context.Background(), `SELECT bench.charge_all($1, $2, $3, $4::text[]::numeric[])::text[]`, refs, payers, payees, amounts).Scan(&left)
+		err = pool.QueryRow(context.Background(), `SELECT bench.charge_all($1, $2, $3, $4::text[]::numeric[])::text[]`, refs, payers, payees, amounts).Scan(&left)
 		if err == nil && len(left) != len(batch) {
-			err = pgx.ErrTooManyRows
+			err = fmt.Errorf("bench: %d charges were answered of %d", len(left), len(batch))
 		}
-		for i := range left {
-			if left[i] == nil {
-				err = errPoor
-			}
-		}
-		return err
+		return left, err
 	}
 	go func() {
 		for w := range waiting {
@@ -173,9 +166,13 @@ func openBatched(pool *pgxpool.Pool) asker {
 					more = false
 				}
 			}
-			err := call(batch)
-			for _, w := range batch {
-				w.done <- err
+			left, err := call(batch)
+			for i, w := range batch {
+				if err == nil && left[i] == nil {
+					w.done <- errPoor
+				} else {
+					w.done <- err
+				}
 			}
 		}
 	}()

@@ -37,6 +37,9 @@ func newDatabase(ctx context.Context, o Options) (d *database, err error) {
 		}
 	}()
 	if d.admin == "" {
+		if !pgtest.Installed() { // a test would install one
+			return nil, errors.New("bench: there is no PostgreSQL on this machine (initdb, in the PATH or in /usr/lib/postgresql/*/bin); install one, or give --store")
+		}
 		if d.server, err = pgtest.Start(pgtest.Options{Sync: true}); err != nil {
 			return nil, err
 		}

@@ -237,6 +237,9 @@ func (s *Server) Close() error {
 	return errors.Join(s.end(syscall.SIGQUIT), os.RemoveAll(s.dir))
 }
 
+// Installed reports whether the machine has a PostgreSQL to start.
+func Installed() bool { return look() != "" }
+
 // find returns where PostgreSQL's programs are. Where there are none, and we are
 // root, Debian's package is installed.
 func find() (string, error) {
