@@ -306,7 +306,7 @@ func (c *stopping) Read(p []byte) (int, error) {
 // TestTokenComesLate stops the making of a sub-account after the account was made
 // and before its token: the token comes when the server looks at what is due.
 func TestTokenComesLate(t *testing.T) {
-	w, s := dated(t, "2026-03-01T12:00:00Z", twilio.Options{})
+	w, _ := dated(t, "2026-03-01T12:00:00Z", twilio.Options{})
 	chance := new(stopping)
 	unlucky, err := auth.Open(t.Context(), w.Ledger, dialecttest.Keys, auth.Options{Now: w.Clock.Now, Rand: chance})
 	if err != nil {
@@ -320,7 +320,7 @@ func TestTokenComesLate(t *testing.T) {
 	if chance.stop.Load() {
 		t.Fatal("it was not stopped there")
 	}
-	s = twilio.New(w.Ledger, w.Auth, twilio.Options{Options: dialect.Options{Now: w.Clock.Now}}) // as after a restart
+	s := twilio.New(w.Ledger, w.Auth, twilio.Options{Options: dialect.Options{Now: w.Clock.Now}}) // as after a restart
 	a := holderOf(t, s, maker)
 	child := func() map[string]any {
 		t.Helper()
