@@ -65,7 +65,7 @@ func explain(err error) (failure, string) {
 	case dialect.Forbidden:
 		return failedForbidden, "The credential is right but may not read the balance, or not from this machine's address: give it the right to, or allow the address." + said
 	case dialect.NotFound:
-		return failedNoBalance, "There is no such account, or it is a child account without a balance of its own: ask the account that owns it." + said
+		return failedNoBalance, "There is no such account, or it is a child account without a balance of its own (ask the account that owns it); or the address is wrong." + said
 	case dialect.Throttled:
 		return failedThrottled, "The vendor is asked too often: make the interval longer." + said
 	case dialect.Unavailable:

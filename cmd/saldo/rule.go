@@ -13,7 +13,7 @@ import (
 	"saldo/watch"
 )
 
-var ruleColumns = []string{"name", "source", "account", "when", "levels_text", "to", "id"}
+var ruleColumns = []string{"name", "source", "account", "when", "levels", "to", "id"}
 
 // ruleCommand is saldo rule: who is told when.
 func (a *app) ruleCommand() *cobra.Command {
@@ -30,19 +30,13 @@ func (a *app) ruleCommand() *cobra.Command {
 				return err
 			}
 			for _, r := range rows {
-				var levels []string
-				list, _ := r["levels"].([]any)
-				for _, l := range list {
-					o, _ := l.(object)
-					levels = append(levels, strings.TrimSpace(field(o, "level")+" "+field(o, "at")))
-				}
-				r["levels_text"] = strings.Join(levels, ", ")
+				levelsInWords(r)
 			}
 			return a.showList(rows, ruleColumns...)
 		}),
 		a.simple(&cobra.Command{Use: "get RULE", Short: "Show a rule"}, cobra.ExactArgs(1), func(ctx context.Context, s *asker, args []string) (json.RawMessage, error) {
 			return s.get(ctx, "/v1/rules/"+url.PathEscape(args[0]), nil)
-		}, a.shown("id", "name", "created_at", "source", "account", "when", "levels", "clear", "cooldown_seconds", "quiet_until_top_up", "to", "top_up")),
+		}, a.shownRule("id", "name", "created_at", "source", "account", "when", "levels", "clear", "cooldown_seconds", "quiet_until_top_up", "to", "top_up")),
 		a.simple(&cobra.Command{Use: "delete RULE", Short: "Take a rule away"}, cobra.ExactArgs(1), func(ctx context.Context, s *asker, args []string) (json.RawMessage, error) {
 			return s.call(ctx, http.MethodDelete, "/v1/rules/"+url.PathEscape(args[0]), nil)
 		}, a.shown("id", "deleted")),
@@ -59,6 +53,31 @@ func (a *app) ruleCommand() *cobra.Command {
 				return a.showList(sent.Endpoints, "endpoint", "ok", "why")
 			}))
 	return c
+}
+
+// shownRule shows a rule: for people, with its levels in words.
+func (a *app) shownRule(columns ...string) func(json.RawMessage) error {
+	return func(data json.RawMessage) error {
+		if a.structured() && a.output != "csv" {
+			return a.show(data, columns...)
+		}
+		r, err := asObject(data)
+		if err != nil {
+			return err
+		}
+		levelsInWords(r)
+		return a.show(r, columns...)
+	}
+}
+
+func levelsInWords(r object) {
+	var words []string
+	levels, _ := r["levels"].([]any)
+	for _, l := range levels {
+		o, _ := l.(object)
+		words = append(words, strings.TrimSpace(field(o, "level")+" "+field(o, "at")))
+	}
+	r["levels"] = strings.Join(words, ", ")
 }
 
 func (a *app) createRule() *cobra.Command {
@@ -143,7 +162,7 @@ threshold, and resolves once.
 		if err != nil {
 			return err
 		}
-		return a.show(data, "id", "name", "source", "account", "when", "levels", "to")
+		return a.shownRule("id", "name", "source", "account", "when", "levels", "to")(data)
 	}
 	return c
 }
