@@ -148,6 +148,9 @@ func (l *Ledger) balance(ctx context.Context, id AccountID, now Time, s *standin
 	}
 	bal := figures(a, head.Units[a.Unit])
 	bal.Seq = head.Seq
+	if l.shared != nil && stale(ctx) {
+		now = now.Add(time.Duration(b.looked.Load()) - time.Since(l.began))
+	}
 	bal.AsOf = max(now, head.Time, a.Updated) // not the present: what is due since then is in it
 	if a.Mode == Drawing {
 		err = bal.draw(func(id AccountID) (*Account, error) {

@@ -37,7 +37,11 @@ func Begin(ctx context.Context) context.Context {
 	return context.WithValue(ctx, lookKey{}, time.Now())
 }
 
-// Stale lets reads of a shared store show what this node has seen last.
+// staleFor is how old what is read may be at most when that is asked for.
+const staleFor = 10 * time.Second
+
+// Stale lets reads of a shared store show what this node has seen last, if that
+// is not long ago (staleFor). A balance says in AsOf when it was so.
 func Stale(ctx context.Context) context.Context {
 	return context.WithValue(ctx, lookKey{}, time.Time{})
 }
@@ -77,10 +81,12 @@ func (l *Ledger) current(ctx context.Context, b *book) error {
 	switch now := time.Now(); {
 	case !marked:
 		since = now
-	case !since.IsZero() && now.Sub(since) > longRequest:
+	case since.IsZero():
+		since = now.Add(-staleFor)
+	case now.Sub(since) > longRequest:
 		since = now.Add(-longRequest)
 	}
-	if since.IsZero() || b.looked.Load() >= int64(since.Sub(l.began)) {
+	if b.looked.Load() >= int64(since.Sub(l.began)) {
 		return nil
 	}
 	return l.looker.look(ctx, b)

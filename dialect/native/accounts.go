@@ -9,11 +9,18 @@ import (
 
 // balance serves GET /v1/accounts/{id}/balance.
 func (s *server) balance(q *request) (reply, error) {
-	a, err := q.pathAccount()
-	if err != nil {
+	if err := q.ask("at", "book", "consistency"); err != nil {
 		return reply{}, err
 	}
-	if err := q.ask("at", "book"); err != nil {
+	switch q.query.Get("consistency") {
+	case "":
+	case "stale":
+		q.ctx = ledger.Stale(q.ctx)
+	default:
+		return reply{}, invalid("consistency", "has to be stale, or not to be there")
+	}
+	a, err := q.pathAccount()
+	if err != nil {
 		return reply{}, err
 	}
 	at, err := q.moment("at")
