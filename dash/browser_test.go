@@ -200,11 +200,11 @@ func (b *tab) follow(text string) {
 }
 
 // click clicks with the mouse on what an XPath finds, once it has come to rest
-// and nothing lies over it.
+// and nothing lies over it; again, if it had moved away by then.
 func (b *tab) click(xpath string) {
 	b.t.Helper()
-	var at []float64
-	for end := time.Now().Add(30 * time.Second); len(at) == 0; {
+	for end := time.Now().Add(30 * time.Second); ; {
+		var at []float64
 		if time.Now().After(end) {
 			b.t.Fatalf("there is nothing to click on at %s\n%s", xpath, b.seen())
 		}
@@ -219,14 +219,25 @@ func (b *tab) click(xpath string) {
 					const r = e.getClientRects()[0];
 					if (!r) break;
 					const x = r.x + r.width / 2, y = r.y + r.height / 2, now = x + " " + y;
-					if (now === was && e.contains(document.elementFromPoint(x, y))) return [x, y];
+					if (now === was && e.contains(document.elementFromPoint(x, y))) {
+						const label = (e) => e?.closest("a, button")?.textContent;
+						window.missed = true;
+						addEventListener("click", (event) => { window.missed = label(event.target) !== label(e); }, { capture: true, once: true });
+						return [x, y];
+					}
 					was = now;
 					await frame();
 				}
 			}
 			return []; })()`, quoted(xpath)), &at, awaited))
+		if len(at) == 0 {
+			continue
+		}
+		b.do(chromedp.MouseClickXY(at[0], at[1]))
+		if !b.is("window.missed") {
+			return
+		}
 	}
-	b.do(chromedp.MouseClickXY(at[0], at[1]))
 }
 
 // awaited waits for what a promise comes to.
@@ -336,15 +347,19 @@ func (b *tab) accessible(what string) {
 	}
 }
 
-// fits fails the test if the page is wider than the window.
+// fits waits until the page is no wider than the window.
 func (b *tab) fits(what string) {
 	b.t.Helper()
 	var wide string
-	b.do(chromedp.Evaluate(`(() => { const w = document.documentElement.clientWidth; if (document.documentElement.scrollWidth <= w) return "";
-		return [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > w + 1 && !e.closest(".scroll, pre, nav")).map((e) => e.tagName + "." + e.className).slice(0, 5).join(" ") || "something"; })()`, &wide))
-	if wide != "" {
-		b.t.Errorf("%s is wider than the window: %s", what, wide)
+	for range 50 {
+		b.do(chromedp.Evaluate(`(() => { const w = document.documentElement.clientWidth; if (document.documentElement.scrollWidth <= w) return "";
+			return [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > w + 1 && !e.closest(".scroll, pre, nav")).map((e) => e.tagName + "." + e.className).slice(0, 5).join(" ") || "something"; })()`, &wide))
+		if wide == "" {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
+	b.t.Errorf("%s is wider than the window: %s", what, wide)
 }
 
 // picture writes what is seen to a file.

@@ -277,6 +277,10 @@ func TestScreens(t *testing.T) {
 			b.fill("amount", "25.50")
 			b.fill("reason", "invoice 4711")
 		}},
+		{"new-source", "/vendors", "dark", 1280, 960, func() {
+			b.press("New source")
+			b.fill("name", "sms-eu")
+		}},
 		{"ask-as", "/accounts/" + twilio + "/ask-as", "light", 1280, 1100, func() { b.press("Twilio") }},
 		{"account-phone", "/accounts/" + messages, "light", 390, 844, nil},
 	} {

@@ -198,10 +198,10 @@ func TestOverview(t *testing.T) {
 	for _, unit := range []string{"USD", "EUR", "CREDITS"} {
 		b.until("what is owed is what the API says, of "+unit, shows(unit))
 	}
-	// One entry of ten transfers.
+	// One entry of a hundred transfers.
 	var batch []object
-	for n := range 10 {
-		batch = append(batch, object{"id": fmt.Sprintf("many-%d", n), "from": "@cash", "to": spare, "amount": "0.10"})
+	for n := range 100 {
+		batch = append(batch, object{"id": fmt.Sprintf("many-%d", n), "from": "@cash", "to": spare, "amount": "0.01"})
 	}
 	b.until("nothing moves", `document.querySelector(".book strong")?.textContent === "0.0"`)
 	s.call("POST", "/v1/transfers", object{"id": "many", "transfers": batch})
