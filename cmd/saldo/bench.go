@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -160,9 +162,9 @@ func runScenarios(ctx context.Context, o bench.Options, names []string) (reports
 		if len(names) > 0 && !slices.Contains(names, s.name) {
 			continue
 		}
-		if o.Address != "" && s.clients[0] == 0 {
+		if o.Address != "" && (s.clients[0] == 0 || strings.HasPrefix(s.name, "pg-")) {
 			if len(names) > 0 {
-				return nil, usagef("%s runs in process: leave out --address", s.name)
+				return nil, usagef("%s runs what it measures: leave out --address", s.name)
 			}
 			continue
 		}
@@ -174,6 +176,9 @@ func runScenarios(ctx context.Context, o bench.Options, names []string) (reports
 			this := o
 			this.Clients = n
 			r, err := s.run(ctx, this)
+			if errors.Is(err, bench.ErrNoPostgres) && len(names) == 0 {
+				continue
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}

@@ -34,13 +34,14 @@ type engine struct {
 }
 
 func newEngine(ctx context.Context, o Options, accounts int) (e *engine, err error) {
-	e = &engine{}
+	made := &engine{}
+	e = made
 	if e.dir, err = os.MkdirTemp(o.Dir, "saldo-bench-"); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, e.close())
+			err = errors.Join(err, made.close())
 		}
 	}()
 	if e.store, err = embedded.Open(filepath.Join(e.dir, "data"), embedded.Options{DiskReserve: -1, Logger: slog.New(slog.DiscardHandler)}); err != nil {

@@ -57,13 +57,14 @@ type world struct {
 
 // newWorld starts a server with one rich account.
 func newWorld(ctx context.Context, o Options) (w *world, err error) {
-	w = &world{o: o}
+	made := &world{o: o}
+	w = made
 	if w.dir, err = os.MkdirTemp(o.Dir, "saldo-bench-"); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, w.close())
+			err = errors.Join(err, made.close())
 		}
 	}()
 	if o.Address != "" {

@@ -29,16 +29,20 @@ type database struct {
 	proxy  *pgtest.Proxy
 }
 
+// ErrNoPostgres says that there is none to measure on.
+var ErrNoPostgres = errors.New("there is no PostgreSQL on this machine (initdb, in the PATH or in /usr/lib/postgresql/*/bin); install one, or give --store")
+
 func newDatabase(ctx context.Context, o Options) (d *database, err error) {
-	d = &database{admin: o.Store, name: "saldo_bench_" + strings.ToLower(rand.Text()[:10])}
+	made := &database{admin: o.Store, name: "saldo_bench_" + strings.ToLower(rand.Text()[:10])}
+	d = made
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, d.close())
+			err = errors.Join(err, made.close())
 		}
 	}()
 	if d.admin == "" {
 		if !pgtest.Installed() { // a test would install one
-			return nil, errors.New("bench: there is no PostgreSQL on this machine (initdb, in the PATH or in /usr/lib/postgresql/*/bin); install one, or give --store")
+			return nil, ErrNoPostgres
 		}
 		if d.server, err = pgtest.Start(pgtest.Options{Sync: true}); err != nil {
 			return nil, err
@@ -60,7 +64,7 @@ func newDatabase(ctx context.Context, o Options) (d *database, err error) {
 // far puts a proxy before the database that adds a time to each round trip.
 func (d *database) far(latency time.Duration) (err error) {
 	if d.server == nil {
-		return errors.New("bench: time is added only to a PostgreSQL of its own: leave out --store")
+		return errors.New("time is added only to a PostgreSQL of its own: leave out --store")
 	}
 	if d.proxy, err = pgtest.StartProxy(d.server.Socket); err != nil {
 		return err
@@ -144,7 +148,7 @@ func (w *world) tenant(ctx context.Context, name string) (*world, error) {
 // onPostgres measures on a number of servers of a database.
 func onPostgres(ctx context.Context, o Options, nodes int, latency time.Duration, measure func(*database, []*world) (*Report, error)) (r *Report, err error) {
 	if o.Address != "" {
-		return nil, errors.New("bench: servers on PostgreSQL are started here: leave out --address")
+		return nil, errors.New("servers on PostgreSQL are started here: leave out --address")
 	}
 	d, err := newDatabase(ctx, o)
 	if err != nil {
