@@ -24,7 +24,9 @@
 //
 // Everything is records of the operator's book (see package ledger), so it is as
 // durable as the money. The files: source.go and the readers that no dialect
-// has (deepseek.go, openrouter.go, generic.go); history.go and forecast.go;
-// poller.go; rule.go has the rules as functions of values, follow.go applies
-// them to accounts; deliver.go sends. records.go draws what is stored.
+// has (deepseek.go, openrouter.go, generic.go); configure.go has sources and
+// rules come and go, look.go shows them; history.go and forecast.go; poller.go;
+// rule.go has the rules as functions of values, follow.go applies them to
+// accounts, consumption.go reads how fast these are used; deliver.go sends.
+// records.go draws what is stored.
 package watch
