@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -84,6 +83,7 @@ type reliable struct {
 	rounds                         int
 	longest                        time.Duration
 	faults                         map[string]int
+	said                           []string // errors that servers have logged
 }
 
 // A served is one server, and the proxies before its database.
@@ -114,8 +114,8 @@ func newReliable(t *testing.T) *reliable {
 			n.url = n.proxies[0].URL("postgres", n.proxies[1])
 		}
 		r.nodes[i] = n
-		if !r.start(n) {
-			t.FailNow()
+		if said, ok := r.start(n); !ok {
+			t.Fatal(said)
 		}
 		t.Cleanup(func() { n.kill() })
 	}
@@ -129,9 +129,9 @@ func newReliable(t *testing.T) *reliable {
 	return r
 }
 
-// start starts a server, and reports whether it serves. The first one says its
-// operator's token.
-func (r *reliable) start(n *served) bool {
+// start starts a server, and reports whether it serves, or what it said before it
+// ended. The first one says its operator's token.
+func (r *reliable) start(n *served) (said string, ok bool) {
 	n.cmd = exec.Command(r.binary, "serve", "--store", n.url, "--master-key-file", r.keys, "--listen", "127.0.0.1:0", "--log-format", "json", "--write-context=false", "--rate", "0")
 	n.cmd.Env = append(os.Environ(), "HOME="+filepath.Dir(r.keys))
 	stderr, err := n.cmd.StderrPipe()
@@ -139,8 +139,7 @@ func (r *reliable) start(n *served) bool {
 		err = n.cmd.Start()
 	}
 	if err != nil {
-		r.Error(err)
-		return false
+		return err.Error(), false
 	}
 	stuck := time.AfterFunc(time.Minute, func() { _ = n.cmd.Process.Signal(syscall.SIGQUIT) }) // it says where
 	defer stuck.Stop()
@@ -151,8 +150,7 @@ func (r *reliable) start(n *served) bool {
 		log.WriteString(line)
 		if err != nil { // it has ended
 			_ = n.cmd.Wait()
-			r.Errorf("a server does not start, or not in a minute:\n%s", log.String())
-			return false
+			return log.String(), false
 		}
 		var said struct{ Msg, URL string }
 		if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "serving" {
@@ -163,8 +161,20 @@ func (r *reliable) start(n *served) bool {
 			r.token = "saldo" + strings.TrimSpace(token)
 		}
 	}
-	go func() { _, _ = io.Copy(io.Discard, lines) }()
-	return true
+	go func() {
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return
+			}
+			if strings.Contains(line, `"level":"ERROR"`) {
+				r.mu.Lock()
+				r.said = append(r.said, line)
+				r.mu.Unlock()
+			}
+		}
+	}()
+	return "", true
 }
 
 // kill ends a server as kill -9 does.
@@ -212,10 +222,15 @@ func (r *reliable) torment(ctx context.Context) {
 		{"half-open", lasting(halfOpen, func(p *pgtest.Proxy) { p.Silence(true) }, func(p *pgtest.Proxy) { p.Silence(false) })},
 		{"server killed", func() error {
 			n.kill()
-			if !r.start(n) {
-				return errors.New("it does not start again")
+			for tries := 1; ; tries++ { // its first connection may be lost too, as earlier faults have it
+				said, ok := r.start(n)
+				if ok {
+					return nil
+				}
+				if tries == 20 {
+					return errors.New("it does not start again: " + said)
+				}
 			}
-			return nil
 		}},
 		{"PostgreSQL killed", func() error { return errors.Join(r.servers.Primary().Kill(), r.servers.Primary().Start()) }},
 		{"fail-over, and the old primary back", func() error {
@@ -263,6 +278,9 @@ func (r *reliable) tell(took time.Duration) {
 		took.Round(time.Second), r.answered.Load(), r.rounds, clients*eachRound, r.repeated.Load(), r.unanswered.Load(), r.longest.Round(time.Millisecond))
 	for name, n := range r.faults {
 		r.Logf("%4d × %s", n, name)
+	}
+	for _, line := range r.said[:min(20, len(r.said))] {
+		r.Logf("a server said %s", line)
 	}
 }
 

@@ -68,10 +68,12 @@ func (p *Pair) Place(i int) func() string {
 	}
 }
 
-// FailOver kills the primary and has the replica take over. Until Repair no
-// commit is answered, since there is nobody to wait for.
+// FailOver kills the primary and has the replica take over, as those who watch
+// over such a pair do: not before the replica follows, since a primary that was
+// started again shows what it has not told its replica. Until Repair no commit is
+// answered, for there is nobody to wait for.
 func (p *Pair) FailOver() error {
-	if err := p.Primary().Kill(); err != nil {
+	if err := errors.Join(p.Primary().follows(), p.Primary().Kill()); err != nil {
 		return err
 	}
 	if err := p.Replica().Exec("postgres", "SELECT pg_promote()"); err != nil {
