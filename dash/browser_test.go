@@ -331,13 +331,17 @@ func (b *tab) showsFigure(title, want string) {
 	b.t.Fatalf("%s is %q, want %q\n%s", title, got, want, b.seen())
 }
 
-// accessible fails the test for what axe-core finds serious or worse.
+// accessible fails the test for what axe-core finds, and for a form that does
+// not fit its dialog.
 func (b *tab) accessible(what string) {
 	b.t.Helper()
 	if !b.is("window.axe") {
 		script, err := os.ReadFile(axeSetup.get(b.t, installAxe))
 		must(b.t, err)
 		b.do(chromedp.Evaluate(string(script)+"; undefined", nil))
+	}
+	if b.is(`[...document.querySelectorAll("dialog[open]")].some((d) => d.scrollWidth > d.clientWidth)`) {
+		b.t.Errorf("%s is wider than its dialog", what)
 	}
 	var found []struct{ ID, Impact, Help, Nodes string }
 	b.do(chromedp.Evaluate(`axe.run({ resultTypes: ["violations"], preload: false }).then((r) => r.violations.map((v) => ({ ID: v.id, Impact: v.impact, Help: v.help,

@@ -36,7 +36,7 @@ function List() {
     ${!data && !error && html`<${Loading} />`}
     ${data && (data.items.length === 0 ? html`<${Nothing}>No source is watched yet.${may('admin') ? ' Add one here, in the configuration file, or by ' : ' One is added in the configuration file, or by '}<code>saldo watch add</code>.<//>`
       : html`<${Table} label="Sources" head=${head}><tbody>${data.items.map((s) => html`<tr key=${s.name}>
-        <th scope="row"><${Link} to=${path`/vendors/${s.name}`}>${s.name}<//><br /><small class="dim">${s.vendor}${s.account && ` · ${s.account}`}</small></th>
+        <th scope="row"><${Link} to=${path`/vendors/${s.name}`}>${s.name}<//><br /><small class="dim long">${s.vendor}${s.account && ` · ${s.account}`}</small></th>
         <td><${Badge}>${s.state}<//></td><td class="number"><${Amount} value=${s.balance} strong /></td><td><abbr class="unit">${s.unit}</abbr></td>
         <td class="number wide-only">${s.change_1d === undefined ? html`<span class="dim">—</span>` : html`<${Amount} value=${s.change_1d} signed />`}</td>
         <td><${Left} time=${s.time_left} /></td><td><${Age} source=${s} /></td><td class="what">${s.why || ''}</td></tr>`)}</tbody><//>`)}
