@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,14 +89,17 @@ func TestTransfers(t *testing.T) {
 	ctx := context.Background()
 	url := pgtest.New(t)
 	w := ledgertest.NewWorkload(ledgertest.Seed(t))
+	var now atomic.Int64
+	now.Store(w.Now().UnixMicro())
 	s, closed := open(t, url)
 	defer closed()
-	l, err := ledger.Open(ctx, s, ledger.Options{Now: w.Now, MaxClockStep: -1})
+	l, err := ledger.Open(ctx, s, ledger.Options{Now: func() time.Time { return time.UnixMicro(now.Load()) }, MaxClockStep: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	post := func(c *ledger.Command) {
+		now.Store(w.Now().UnixMicro())
 		if res, err := l.Post(ctx, c); err == nil { // what is refused moves nothing
 			w.Learn(res.Book, res.Event)
 		}
