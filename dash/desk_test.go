@@ -111,7 +111,7 @@ func TestDesk(t *testing.T) {
 	b.fill("reason", "asked to")
 	b.accessible("the form to freeze")
 	b.confirm("Freeze")
-	b.shows("frozen")
+	b.until("it is frozen", `document.querySelector("h1 .badge")?.textContent === "frozen"`)
 	b.press("Reopen")
 	b.fill("reason", "asked to")
 	b.confirm("Reopen")
@@ -166,7 +166,7 @@ func TestDesk(t *testing.T) {
 	b.fill("reason", "no stamps any more")
 	b.accessible("the form to close")
 	b.confirm("Close")
-	b.shows("closed")
+	b.until("it is closed", `document.querySelector("h1 .badge")?.textContent === "closed"`)
 	if got := b.buttons(); got != "Rename" {
 		t.Errorf("a closed account offers %q, want Rename", got)
 	}
