@@ -108,11 +108,10 @@ func TestOldBalance(t *testing.T) {
 		t.Errorf("%v, %v", old.Posted, err)
 	}
 	p.do(p.b, with("", charge("x", 3)))
-	was := old.AsOf
 	if old, err = p.a.Balance(ledger.Stale(context.Background()), acc("x")); err != nil || old.Posted != money.New(7) {
 		t.Errorf("who may see what is old sees %v, %v", old.Posted, err)
 	}
-	if now, err := p.a.Balance(context.Background(), acc("x")); err != nil || now.Posted != money.New(4) || old.AsOf < was || old.AsOf >= now.Account.Updated {
+	if now, err := p.a.Balance(context.Background(), acc("x")); err != nil || now.Posted != money.New(4) || old.AsOf >= now.Account.Updated {
 		t.Errorf("%v, as of %v, was said to be as of %v: %v", now.Posted, now.Account.Updated, old.AsOf, err)
 	}
 	prove(t, p.url)

@@ -23,12 +23,12 @@ type Proxy struct {
 	silent  atomic.Bool  // nothing goes through, and nobody is told
 	replies atomic.Int64 // how many replies are lost from now on, with their connections
 	asks    atomic.Int64 // how many requests
-	breaks  atomic.Bool  // the next reply that is lost is the last that came
-	down    atomic.Bool  // nobody gets through
 	trips   atomic.Int64 // see Trips
 
-	mu    sync.Mutex
-	conns map[net.Conn]bool
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
+	breaks bool // the next reply that is lost is the last that came
+	down   bool // nobody gets through
 }
 
 // NewProxy returns a proxy before a server. It ends with the test.
@@ -98,12 +98,30 @@ func (p *Proxy) LoseRequests(n int) { p.asks.Store(int64(n)) }
 // Break loses the next reply, as LoseReplies does, and everything from then on:
 // connections are cut, and refused until Mend.
 func (p *Proxy) Break() {
-	p.breaks.Store(true)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.breaks = true
 	p.LoseReplies(1)
 }
 
-// Mend ends what Break began.
-func (p *Proxy) Mend() { p.down.Store(false) }
+// Mend ends what Break began, or was to begin.
+func (p *Proxy) Mend() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.breaks, p.down = false, false
+}
+
+// lost is called when a reply was lost.
+func (p *Proxy) lost() {
+	p.mu.Lock()
+	p.down = p.down || p.breaks
+	p.breaks = false
+	cut := p.down
+	p.mu.Unlock()
+	if cut {
+		p.Cut()
+	}
+}
 
 // Cut cuts every connection.
 func (p *Proxy) Cut() {
@@ -131,7 +149,7 @@ func (p *Proxy) serve(client net.Conn) {
 		return
 	}
 	p.mu.Lock()
-	if p.down.Load() {
+	if p.down {
 		p.end(client, server)
 	}
 	p.conns[client], p.conns[server] = true, true
@@ -171,9 +189,8 @@ func (p *Proxy) copy(to, from net.Conn, lose *atomic.Int64, came func()) {
 				return
 			}
 			if left := lose.Load(); left > 0 && lose.CompareAndSwap(left, left-1) {
-				if lose == &p.replies && p.breaks.CompareAndSwap(true, false) {
-					p.down.Store(true)
-					p.Cut()
+				if lose == &p.replies {
+					p.lost()
 				}
 				return
 			}
