@@ -83,14 +83,14 @@ func newRaw(o Options) (*raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	po := &pebble.Options{CacheSize: 64 << 20, MemTableSize: 16 << 20, MemTableStopWritesThreshold: 4, L0CompactionThreshold: 4,
+	po := &pebble.Options{CacheSize: 64 << 20, MemTableSize: 16 << 20, MemTableStopWritesThreshold: 4, L0CompactionThreshold: 8,
 		L0StopWritesThreshold: 24, LBaseMaxBytes: 64 << 20, FormatMajorVersion: pebble.FormatValueSeparation, Logger: silent{}}
 	for i := range po.Levels {
 		po.Levels[i].BlockSize = 16 << 10
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
 	}
-	po.Levels[len(po.Levels)-1].Compression = func() *sstable.CompressionProfile { return sstable.ZstdCompression }
+	po.Levels[len(po.Levels)-1].Compression = func() *sstable.CompressionProfile { return sstable.BalancedCompression }
 	db, err := pebble.Open(dir, po)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))

@@ -173,7 +173,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		CacheSize:                   s.options.CacheBytes,
 		MemTableSize:                s.options.MemTableBytes,
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       24,
 		LBaseMaxBytes:               64 << 20,
 		MaxOpenFiles:                500,
@@ -191,7 +191,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		l.Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
 	}
 	// What is above the last level is soon compacted again.
-	o.Levels[len(o.Levels)-1].Compression = func() *sstable.CompressionProfile { return sstable.ZstdCompression }
+	o.Levels[len(o.Levels)-1].Compression = func() *sstable.CompressionProfile { return sstable.BalancedCompression }
 	return o
 }
 
