@@ -26,7 +26,7 @@ type decision struct {
 	index map[AccountID]int // of rows, once there are many
 	holds map[Ref]*Hold     // changed by this command
 	pasts map[TransferAt]money.Amount
-	ids   map[Ref]bool // taken by this command
+	ids   refs // taken by this command
 	units []money.Unit
 }
 
@@ -34,10 +34,7 @@ func (d *decision) decide(s State, now Time, c *Command) (*Event, *Refusal) {
 	head := s.Head()
 	e := &Event{Seq: head.Seq + 1, Time: max(now, head.Time), Actor: c.Actor, ID: c.ID}
 	rows, ids := d.rows[:0], d.ids
-	if len(ids) > 1024 { // to clear it takes as long as it is large
-		ids = nil
-	}
-	clear(ids)
+	ids.clear()
 	*d = decision{s: s, now: e.Time, c: c, e: e, rows: rows, ids: ids, units: head.Units}
 	if c.ID != "" {
 		e.Print = c.Print()
@@ -198,14 +195,10 @@ func (d *decision) take(id string) (string, *Refusal) {
 	if reserved(id) {
 		return "", refuse(Invalid, reservedID)
 	}
-	ref := RefOf(d.c.Tenant, id)
-	if d.ids[ref] || d.s.Taken(ref) {
+	ref, taken := d.s.Taken(id)
+	if taken || !d.ids.add(ref) {
 		return "", refuse(IDTaken, "the id "+quote(id)+" was used before")
 	}
-	if d.ids == nil {
-		d.ids = make(map[Ref]bool, min(len(d.c.Ops), 1024))
-	}
-	d.ids[ref] = true
 	return id, nil
 }
 

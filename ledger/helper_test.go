@@ -446,3 +446,8 @@ func (o *office) has(name string, posted, held int64) {
 		o.Errorf("account %s has %v posted, %v held; want %d, %d", name, b.Posted, b.Held, posted, held)
 	}
 }
+
+func taken(s ledger.State, id string) bool {
+	_, taken := s.Taken(id)
+	return taken
+}

@@ -545,9 +545,10 @@ func (r *round) Past(of string) *Past {
 	return &now
 }
 
-func (r *round) Taken(ref Ref) bool {
+func (r *round) Taken(id string) (Ref, bool) {
+	ref := r.p.refOf(id)
 	e := r.p.ids.find(ref)
-	return e != nil && r.l.ids.pending(e) != nil
+	return ref, e != nil && r.l.ids.pending(e) != nil
 }
 
 func (r *round) NextDue() Time { return r.l.due.earliest() }

@@ -60,7 +60,7 @@ func TestProperties(t *testing.T) {
 				c = w.Next()
 			}
 			d.now = ledger.TimeOf(w.Now())
-			if c.Book != 1 || c.ID != "" && d.Taken(ledger.RefOf(c.Tenant, c.ID)) {
+			if c.Book != 1 || c.ID != "" && taken(d, c.ID) {
 				continue // repeats are not for Decide
 			}
 			if due := d.NextDue(); due != 0 && due <= max(d.now, d.Head().Time) {

@@ -188,9 +188,10 @@ func (r *Replay) SetPast(id string, e *Event, n int) {
 	r.pasts[id] = &Past{At: TransferAt{r.head.Book, e.Seq, uint32(n)}, Posting: e.Transfers[n]}
 }
 
-func (r *Replay) Taken(ref Ref) bool {
-	_, ok := r.IDs[ref]
-	return ok
+func (r *Replay) Taken(id string) (Ref, bool) {
+	ref := RefOf(r.head.Tenant, id)
+	_, taken := r.IDs[ref]
+	return ref, taken
 }
 
 // NextDue looks through every hold.

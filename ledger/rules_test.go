@@ -808,7 +808,7 @@ func TestRemembered(t *testing.T) {
 					}
 				}
 			}
-			if d.Taken(ledger.RefOf(1, "once")) != c.remembered {
+			if taken(d, "once") != c.remembered {
 				t.Error("its id is taken, or is not, against the rule")
 			}
 		})

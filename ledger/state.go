@@ -10,8 +10,9 @@ type State interface {
 	Hold(Ref) *Hold
 	Record(kind, key string) *Record
 	Past(of string) *Past // the transfer with an id
-	Taken(Ref) bool       // whether an id of the tenant was used
-	NextDue() Time        // the earliest deadline of an open hold, or earlier; 0: none
+	// Taken returns the Ref of an id of the tenant, and whether it was used.
+	Taken(id string) (Ref, bool)
+	NextDue() Time // the earliest deadline of an open hold, or earlier; 0: none
 }
 
 // A Working is a State that [Fold] changes. An Edit returns the row that is to

@@ -7,8 +7,8 @@ import (
 	"saldo/ledger"
 )
 
-// A filter says of nearly every id that is in no table that it is in none,
-// without asking Pebble: a blocked Bloom filter in memory, 12 bits an id. It
+// A filter says of nearly every id that was never used that it was not, with one
+// look at memory: a blocked Bloom filter in memory, 12 bits an id. It
 // grows by layers, each twice as large as the one before, up to maxLayers
 // (48 MB, for 33 million ids); after that the last one fills up, and the filter
 // says less often that an id is not there. Refs are uniformly random already.

@@ -36,9 +36,9 @@ type ids struct {
 	done    chan struct{}            // closed when writing has ended
 	err     error                    // why no table can be written
 
-	tables   filter // of the ids in tables
+	known    filter // of all ids, once it is complete
 	filling  sync.Mutex
-	complete atomic.Bool   // tables has them all
+	complete atomic.Bool   // known has them all
 	filled   chan struct{} // closed when the goroutine that fills it has ended
 }
 
@@ -69,6 +69,10 @@ func openIDs(s *Store) (*ids, error) {
 	if err := x.removeLeft(); err != nil {
 		return nil, err
 	}
+	for i := range x.recent.rows {
+		ref := x.recent.rows[i].ref()
+		x.known.add(&ref)
+	}
 	go x.fill()
 	return x, nil
 }
@@ -83,7 +87,7 @@ func (x *ids) fill() {
 		x.filling.Lock()
 		defer x.filling.Unlock()
 		for i := range refs {
-			x.tables.add(&refs[i])
+			x.known.add(&refs[i])
 		}
 		refs = refs[:0]
 	}
@@ -147,6 +151,9 @@ func (x *ids) removeLeft() error {
 
 // find returns where an id was used, or nil.
 func (x *ids) find(ref ledger.Ref) (*ledger.TransferAt, error) {
+	if x.complete.Load() && !x.known.mayHave(&ref) {
+		return nil, nil
+	}
 	x.mu.RLock()
 	at, ok := x.recent.find(ref)
 	if !ok && x.writing != nil {
@@ -155,9 +162,6 @@ func (x *ids) find(ref ledger.Ref) (*ledger.TransferAt, error) {
 	x.mu.RUnlock()
 	if ok {
 		return &at, nil
-	}
-	if x.complete.Load() && !x.tables.mayHave(&ref) {
-		return nil, nil
 	}
 	// What has left memory is in a table: the newest state of Pebble has it,
 	// and every id there is of a durable event.
@@ -207,6 +211,11 @@ func (x *ids) waitRoom(ctx context.Context) error {
 
 // add takes in the ids of a batch that is durable now.
 func (x *ids) add(b *ledger.Batch) {
+	x.filling.Lock()
+	for i := range b.IDs {
+		x.known.add(&b.IDs[i].Ref)
+	}
+	x.filling.Unlock()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for i := range b.IDs {
@@ -259,16 +268,7 @@ func (x *ids) write(of *recentIDs, marks map[ledger.BookID]uint64) (err error) {
 	if err := x.writeTable(fs, name, rows, marks); err != nil {
 		return err
 	}
-	if err := x.s.db.Ingest(context.Background(), []string{name}); err != nil {
-		return err
-	}
-	x.filling.Lock()
-	defer x.filling.Unlock()
-	for i := range rows {
-		ref := rows[i].ref()
-		x.tables.add(&ref)
-	}
-	return nil
+	return x.s.db.Ingest(context.Background(), []string{name})
 }
 
 // writeTable writes ids, which are sorted, and between them, where they sort,
