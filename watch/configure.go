@@ -57,7 +57,8 @@ func (w *Watch) newSource(spec Spec, tenant ledger.TenantID, secret string) (*So
 }
 
 // CreateSource adds a source, or changes the one that has its name. Without a
-// secret the one that it had is kept.
+// secret the one that it had is kept, unless it would go to another vendor or
+// address than it was given for: so nobody who may change a source reads it.
 func (w *Watch) CreateSource(ctx context.Context, actor uint64, id string, tenant ledger.TenantID, spec Spec, secret string) (replayed bool, err error) {
 	key := sourceKey(tenant, spec.Name)
 	w.mu.Lock()
@@ -74,6 +75,7 @@ func (w *Watch) CreateSource(ctx context.Context, actor uint64, id string, tenan
 		}
 		write := ledger.RecordWrite{Kind: kindSource, Key: key, Index: []ledger.IndexEntry{{Name: indexTenant, Value: tenantKey(tenant)}}}
 		row := sourceRow{V: rowVersion, Tenant: tenant, Spec: spec, Created: ledger.TimeOf(w.o.Now())}
+		secret := secret
 		if was != nil {
 			old, err := decode[sourceRow](was)
 			if err != nil {
@@ -83,6 +85,9 @@ func (w *Watch) CreateSource(ctx context.Context, actor uint64, id string, tenan
 			if secret == "" {
 				if secret, _, err = w.seal.open(old.Secret, kindSource+" "+key); err != nil {
 					return nil, nil, err
+				}
+				if secret != "" && (spec.Kind != old.Spec.Kind || spec.Address != old.Spec.Address) {
+					return nil, nil, ledger.Errorf(ledger.Invalid, "the secret was given for another address: give it again")
 				}
 			}
 		}

@@ -681,6 +681,16 @@ func TestEndpointsAndSourcesOfTheAPI(t *testing.T) {
 	if last := secrets[len(secrets)-1]; last != "very secret" {
 		t.Errorf("after a restart the secret is %q", last)
 	}
+	asked := len(secrets)
+	_, err = w.CreateSource(ctx, 0, "", 1, Spec{Name: "s", Kind: "test", Address: "https://elsewhere.example"}, "")
+	if ledger.CodeOf(err) != ledger.Invalid || len(secrets) > asked {
+		t.Errorf("a secret that is to go elsewhere: %v, %q", err, secrets[asked:])
+	}
+	_, err = w.CreateSource(ctx, 0, "", 1, Spec{Name: "s", Kind: "test", Critical: "6"}, "")
+	must(t, err)
+	if last := secrets[len(secrets)-1]; last != "very secret" {
+		t.Errorf("of a source that was changed the secret is %q", last)
+	}
 	if l := w.Looks(1); len(l) != 1 {
 		t.Errorf("the sources are %+v", l)
 	}

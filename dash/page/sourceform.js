@@ -30,7 +30,7 @@ function labelsOf(text) {
 const intervals = [['60s', 'minute'], ['300s', '5 minutes'], ['900s', '15 minutes'], ['3600s', 'hour'], ['21600s', '6 hours'], ['86400s', 'day']];
 
 // A SourceForm adds a source, or changes one. The secret of a source is not
-// shown again; left empty, it stays.
+// shown again; left empty, it stays, unless the address is another.
 export function SourceForm({ source: s, taken = [], close, done }) {
   const [f, set] = useState(() => ({ name: s?.name || '', kind: s?.vendor || 'twilio', address: s?.address || '', account: s?.account || '', secret: '',
     interval: `${s?.interval_seconds || 900}s`, low: s?.low || '', critical: s?.critical || '', runway: s?.runway || '', mirror: s?.mirror || '', labels: written(s?.labels), ...s?.options }));
@@ -64,7 +64,7 @@ export function SourceForm({ source: s, taken = [], close, done }) {
         ${text('name', ['Name', 'a-z, 0-9, -, _ and . as sms-eu'], { maxlength: 63 })}`}
       ${text('address', kind.address ? ['Address', 'https://…'] : ['Address (optional)', 'The vendor’s own, if nothing is said'])}
       ${kind.account && text('account', kind.account, { autofocus: Boolean(s) })}
-      ${kind.secret && text('secret', [kind.secret[0], s ? 'Empty: it stays as it is' : 'It is sealed in the store and not shown again'], { type: 'password', autocomplete: 'new-password' })}
+      ${kind.secret && text('secret', [kind.secret[0], s ? 'Empty: it stays as it is, at the same address' : 'It is sealed in the store and not shown again'], { type: 'password', autocomplete: 'new-password' })}
       ${options.map((name) => text(name, kind.options[name]))}
       <${Field} label="Asked every">${(x) => html`<select ...${x} name="interval" onChange=${change('interval')}>${intervals.some(([v]) => v === f.interval) ? '' : html`<option value=${f.interval} selected>${f.interval}</option>`}${intervals.map(([v, t]) => html`<option value=${v} selected=${v === f.interval}>${t}</option>`)}</select>`}<//>
       <div class="pair">${text('low', ['Low at (optional)', '20.00, or 25% of a top-up'])}${text('critical', ['Critical at (optional)'])}</div>
