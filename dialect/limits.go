@@ -50,20 +50,6 @@ type said struct {
 	header      []string
 }
 
-func (l *Limits) init(rate Rate) {
-	if rate.Requests == 0 {
-		rate.Requests = 1_200_000
-	}
-	if rate.Window <= 0 {
-		rate.Window = time.Minute
-	}
-	l.rate = rate
-	if rate.Requests > 0 {
-		l.each = max(rate.Window/time.Duration(rate.Requests), 1)
-		l.policy = []string{`"default";q=` + strconv.Itoa(rate.Requests) + `;w=` + strconv.Itoa(int(rate.Window.Seconds()))} // float: seconds of a header
-	}
-}
-
 // Take takes one request of a credential's rate, or refuses it by an
 // [auth.ErrThrottled]. Into h, unless it is nil, go the headers that say what is
 // left.
