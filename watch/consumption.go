@@ -65,9 +65,21 @@ func (x *watched) consumed(e *ledger.Event) (sum money.Amount) {
 
 // takes adds an event to what is known of an account's consumption.
 func (x *watched) takes(e *ledger.Event) {
-	if x.use != nil && e.Seq > x.use.seq {
+	switch {
+	case x.use == nil && x.early != nil:
+		x.early = append(x.early, e)
+	case x.use != nil && e.Seq > x.use.seq:
 		x.use.to(e.Time, x.consumed(e))
 		x.use.seq = e.Seq
+	}
+}
+
+// uses takes over what was read, and adds what came meanwhile.
+func (x *watched) uses(c *consumption) {
+	early := x.early
+	x.use, x.early = c, nil
+	for _, e := range early {
+		x.takes(e)
 	}
 }
 
@@ -138,7 +150,7 @@ func (w *Watch) judgeTimeLeft(ctx context.Context, x *watched) error {
 	}
 	x.again = now.Add(timeLeftEvery)
 	if x.use == nil {
-		x.busy = true
+		x.busy, x.early = true, []*ledger.Event{}
 		w.running.Add(1)
 		go func() { // it may be many events
 			defer w.running.Done()
@@ -147,8 +159,12 @@ func (w *Watch) judgeTimeLeft(ctx context.Context, x *watched) error {
 			defer w.follow.mu.Unlock()
 			x.busy = false
 			if err == nil {
-				x.use, x.again = use, time.Time{}
-			} else if ctx.Err() == nil {
+				x.again = time.Time{}
+				x.uses(use)
+				return
+			}
+			x.early = nil
+			if ctx.Err() == nil {
 				w.o.Logger.Warn("what an account consumed cannot be read now; it is tried again", "rule", x.Name, "error", err)
 			}
 		}()

@@ -104,3 +104,24 @@ func TestReadConsumption(t *testing.T) {
 		}
 	}
 }
+
+// What is consumed while the events before are still being read counts too, and once.
+func TestConsumedMeanwhile(t *testing.T) {
+	p := newPlaceAt(t, newClock())
+	account := p.account("0")
+	p.topUp(account, "1000")
+	p.charge(account, "2.00")
+	w := p.watch(Options{})
+	x := &watched{Rule: &Rule{Account: account, When: TimeBelow}, book: p.book, unit: usd, early: []*ledger.Event{}}
+	c, err := w.readConsumption(t.Context(), x, mostEvents)
+	must(t, err)
+	p.charge(account, "3.00")
+	for row, err := range p.Ledger.Scan(t.Context(), ledger.Query{List: ledger.ListEvents, Book: p.book}) {
+		must(t, err)
+		x.takes(row.Event)
+	}
+	x.uses(c)
+	if got := text(x.use.point.Consumed); got != "5" || x.early != nil {
+		t.Errorf("consumed %s, %d events left", got, len(x.early))
+	}
+}

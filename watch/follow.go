@@ -43,12 +43,13 @@ type watched struct {
 	book     ledger.BookID
 	unit     money.Unit
 	standing Standing
-	version  uint64       // of its record
-	busy     bool         // a top-up is being made
-	retry    time.Time    // when the one in flight is tried again
-	again    time.Time    // when it is to be looked at without an event; zero: never, or at once if it is about time
-	use      *consumption // of a rule about how long the account lasts; nil: not read yet
-	raised   bool         // by a top-up, since it was last judged how long it lasts
+	version  uint64          // of its record
+	busy     bool            // a top-up is being made
+	retry    time.Time       // when the one in flight is tried again
+	again    time.Time       // when it is to be looked at without an event; zero: never, or at once if it is about time
+	use      *consumption    // of a rule about how long the account lasts; nil: not read yet
+	early    []*ledger.Event // that came while use is being read; nil: it is not
+	raised   bool            // by a top-up, since it was last judged how long it lasts
 }
 
 func (f *follower) init() {
