@@ -184,10 +184,10 @@ func TestDeadline(t *testing.T) {
 	p := newPair(t)
 	p.has(p.b, "x", 10, 0)
 	late := node(t, p.url)
-	placed := p.do(p.a, with("h", place("", "x", 10, 400*time.Millisecond)))
+	placed := p.do(p.a, with("h", place("", "x", 10, time.Second)))
 	p.has(p.b, "x", 10, 10)
 	p.refuses(p.b, ledger.Insufficient, with("", charge("x", 1)))
-	time.Sleep(time.Until(placed.Event.Time.Add(450 * time.Millisecond).Std()))
+	time.Sleep(time.Until(placed.Event.Time.Add(1050 * time.Millisecond).Std()))
 	for _, l := range []*ledger.Ledger{late, p.b, p.a} {
 		p.has(l, "x", 10, 0)
 		for row, err := range l.Scan(ctx, ledger.Query{List: ledger.ListHolds, Account: acc("x"), Open: true}) {
@@ -202,7 +202,7 @@ func TestDeadline(t *testing.T) {
 func TestDeadlineOfTheGone(t *testing.T) {
 	ctx := context.Background()
 	p := newPair(t)
-	life := 300 * time.Millisecond
+	life := time.Second // in which a node is closed and another one asked, on a busy machine too
 	gone := func(id string) {
 		t.Helper()
 		s, closed := open(t, p.url)
