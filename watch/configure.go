@@ -117,7 +117,7 @@ func (w *Watch) DeleteSource(ctx context.Context, actor uint64, id string, tenan
 			return nil, nil, err
 		}
 		if r == nil {
-			return nil, nil, ledger.Errorf(ledger.NotFound, "there is no source %s that the API made", name)
+			return nil, nil, ledger.Errorf(ledger.NotFound, "there is no source %s that the API made; those of the file of settings are removed there", name)
 		}
 		return []ledger.RecordWrite{{Kind: kindSource, Key: key, Expect: r.Version, Delete: true}, changed()}, nil, nil
 	})

@@ -256,7 +256,7 @@ func (w *Watch) changeEndpoint(ctx context.Context, actor uint64, id string, ten
 			return nil, nil, err
 		}
 		if r == nil {
-			return nil, nil, ledger.Errorf(ledger.NotFound, "there is no endpoint %.63s that the API made", name)
+			return nil, nil, ledger.Errorf(ledger.NotFound, "there is no endpoint %.63s that the API made; those of the file of settings are changed there", name)
 		}
 		if e, err = w.storedEndpoint(ctx, r); err != nil {
 			return nil, nil, err
@@ -281,7 +281,7 @@ func (w *Watch) DeleteEndpoint(ctx context.Context, actor uint64, id string, ten
 			return nil, nil, err
 		}
 		if r == nil {
-			return nil, nil, ledger.Errorf(ledger.NotFound, "there is no endpoint %.63s that the API made", name)
+			return nil, nil, ledger.Errorf(ledger.NotFound, "there is no endpoint %.63s that the API made; those of the file of settings are changed there", name)
 		}
 		return []ledger.RecordWrite{{Kind: kindEndpoint, Key: r.Key, Expect: r.Version, Delete: true}, changed()}, nil, nil
 	})

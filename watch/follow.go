@@ -85,7 +85,7 @@ func (w *Watch) followRules(ctx context.Context, rules map[string]*Rule) error {
 		}
 		x, err := w.beginRule(ctx, r)
 		if ledger.CodeOf(err) == ledger.NotFound {
-			w.o.Logger.Error("a rule is about an account that is not there", "rule", r.Name, "account", r.Account)
+			w.o.Logger.Error("a rule is about an account that is not there", "rule", r.Name, "account", r.Account.String())
 			continue
 		}
 		if err != nil {

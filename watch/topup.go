@@ -124,7 +124,7 @@ func (w *Watch) plan(ctx context.Context, x *watched, m Measure) error {
 		if was.Plan != nil && was.Plan.Error != errCap {
 			x.standing = was.clone()
 			x.standing.Plan.Error, x.standing.Plan.Not = errCap, was.Plan.Begin.Add(x.TopUp.period())
-			w.o.Logger.Warn("an account was topped up as often as its rule allows", "rule", x.Name, "account", x.Account)
+			w.o.Logger.Warn("an account was topped up as often as its rule allows", "rule", x.Name, "account", x.Account.String())
 			return w.keepPlan(ctx, x, was)
 		}
 		return nil
@@ -294,12 +294,12 @@ func (w *Watch) paid(ctx context.Context, x *watched, plan planStanding, failed 
 		x.retry = now.Add(w.gap(p.Fails))
 		x.standing = was
 		x.standing.Plan.Fails++ // in memory: what is in flight stays so
-		w.o.Logger.Warn("a top-up is not done yet; it is tried again under its id", "rule", x.Name, "account", x.Account, "error", failed)
+		w.o.Logger.Warn("a top-up is not done yet; it is tried again under its id", "rule", x.Name, "account", x.Account.String(), "error", failed)
 		return nil
 	default: // declined: another try is another top-up
 		p.Amount, p.Fails, p.Error = "", p.Fails+1, clip(failed.Error(), 300)
 		p.Not = ledger.TimeOf(now.Add(w.gap(p.Fails)))
-		w.o.Logger.Warn("a top-up was declined", "rule", x.Name, "account", x.Account, "again", p.Not.String(), "error", failed)
+		w.o.Logger.Warn("a top-up was declined", "rule", x.Name, "account", x.Account.String(), "again", p.Not.String(), "error", failed)
 	}
 	return w.keepPlan(ctx, x, was)
 }

@@ -162,7 +162,7 @@ func (w workAPI) worker(c *native.Call) (any, error) {
 		return nil, err
 	}
 	if len(earned) == 0 {
-		return nil, native.Refuse(native.CodeNotFound, "")
+		return nil, native.Refuse(native.CodeNotFound, "Worker %s has accepted no assignment here.", worker)
 	}
 	accounts := []any{}
 	first := earned[0].Account.Created

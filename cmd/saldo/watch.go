@@ -35,7 +35,7 @@ variable or context. A server knows more: what changed over the last day and how
 long a balance lasts take a history.
 
 On a terminal the table is shown again every few seconds; with --once, or off a
-terminal, once. Then the exit code says what was found: 0 all is well, 3 a
+terminal, once. With --once the exit code says what was found: 0 all is well, 3 a
 balance is at or below low or critical (or a rule of the server fires), 1, 4 or 5
 a source could not be read (4: the credential; 5: worth a retry).`,
 		Example: `  saldo watch

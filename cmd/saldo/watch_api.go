@@ -362,7 +362,7 @@ func (w watchAPI) createRule(c *native.Call) (any, error) {
 	}
 	for _, name := range in.To {
 		if w.Endpoint(c.Tenant, name) == nil {
-			return nil, native.Invalid("to", "there is no endpoint %.63s", name)
+			return nil, native.Invalid("to", "names %.63q, and there is no endpoint of that name", name)
 		}
 	}
 	made, replayed, err := w.CreateRule(c.Context, c.Credential.Number, id, r)
@@ -411,6 +411,14 @@ func (w watchAPI) listRules(c *native.Call) (any, error) {
 func (w watchAPI) rule(c *native.Call) (*watch.Rule, error) {
 	if r := w.FindRule(c.Tenant, c.Params[0]); r != nil {
 		return r, nil
+	}
+	for _, l := range w.Looks(c.Tenant) {
+		for _, r := range l.Source.Rules {
+			if r.Name == c.Params[0] {
+				return nil, ledger.Errorf(ledger.NotFound, "the rule %.80s is what the source %s has in short, as low, critical or runway: it is read and changed there",
+					r.Name, l.Source.Name)
+			}
+		}
 	}
 	return nil, ledger.Errorf(ledger.NotFound, "there is no rule %.63s", c.Params[0])
 }

@@ -124,9 +124,10 @@ func (q *request) spec(b *adminBody) (auth.Spec, error) {
 // credential returns the credential that the path names, if the caller opens all
 // that it opens.
 func (q *request) credential() (auth.Credential, error) {
+	none := refuse(CodeNotFound, "No credential has the id %.64s, or it opens more than yours", q.params[0])
 	c, err := q.s.auth.ByID(q.ctx, q.params[0])
 	if ledger.CodeOf(err) == ledger.NotFound {
-		return c, refuse(CodeNotFound, "")
+		return c, none
 	}
 	if err != nil {
 		return c, err
@@ -134,17 +135,17 @@ func (q *request) credential() (auth.Credential, error) {
 	switch {
 	case q.cred.Everything:
 	case c.Everything || c.Tenant != q.cred.Tenant:
-		return c, refuse(CodeNotFound, "")
+		return c, none
 	case !q.cred.Root.IsZero():
 		if c.Root.IsZero() {
-			return c, refuse(CodeNotFound, "")
+			return c, none
 		}
 		root, err := q.s.ledger.Account(q.ctx, c.Root)
 		if err != nil {
 			return c, err
 		}
 		if !q.s.auth.Opens(q.ctx, q.cred, root) {
-			return c, refuse(CodeNotFound, "")
+			return c, none
 		}
 	}
 	return c, nil

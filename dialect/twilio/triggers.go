@@ -316,6 +316,8 @@ func (q *request) threshold(t *trigger, unit money.Unit, today ledger.Day, text 
 	scale := t.scale(unit)
 	value, err := money.Parse(more, scale)
 	switch {
+	case err != nil && strings.HasPrefix(text, " "):
+		return "", invalidParameter("TriggerValue begins with a space: in a form, the plus of +N is sent as %2B")
 	case err != nil:
 		return "", bad
 	case t.Category == balanceCategory:
