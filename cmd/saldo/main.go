@@ -168,7 +168,7 @@ func needArguments(c *cobra.Command) {
 				if errors.As(err, &own) {
 					return err
 				}
-				if strings.HasPrefix(err.Error(), "accepts ") { // as "accepts 1 arg(s), received 0"
+				if text := err.Error(); strings.HasPrefix(text, "accepts ") || strings.HasPrefix(text, "requires ") { // as "accepts 1 arg(s), received 0"
 					return usagef("it is written as: %s", c.UseLine())
 				}
 				return usagef("%v", err)
