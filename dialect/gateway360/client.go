@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 
@@ -92,7 +94,7 @@ type sendResult struct {
 }
 
 // Send sends messages, and returns what became of each. A refusal of all is a
-// [*dialect.Error].
+// [*dialect.Error]; it is an ErrUnknown too where the messages may have been taken.
 func (c *Client) Send(ctx context.Context, b *Batch) ([]Sent, error) {
 	body := sendRequest{APIKey: c.APIKey, ReportURL: b.ReportURL, Messages: b.Messages}
 	if b.Concat {
@@ -103,9 +105,18 @@ func (c *Client) Send(ctx context.Context, b *Batch) ([]Sent, error) {
 	}
 	answer, err := c.ask(ctx, pathSend, body)
 	if err != nil {
-		return nil, err
+		var never *net.OpError
+		if errors.As(err, &never) && never.Op == "dial" {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
-	return c.sent(answer, len(b.Messages))
+	sent, err := c.sent(answer, len(b.Messages))
+	var e *dialect.Error
+	if errors.As(err, &e) && (e.Reason == dialect.Unreadable || answer.Status >= 500 && answer.Status != http.StatusServiceUnavailable) {
+		err = fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	return sent, err
 }
 
 // sent reads the answer to so many messages.

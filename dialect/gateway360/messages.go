@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -63,10 +64,14 @@ type Sent struct {
 }
 
 // A Sink is where messages go that are paid for. Send takes them and says what
-// became of each, in their order; by an error, that it took none.
+// became of each, in their order; by an error, that it took none or, if that is
+// an ErrUnknown, that nobody knows.
 type Sink interface {
 	Send(context.Context, *Batch) ([]Sent, error)
 }
+
+// ErrUnknown says that messages may have been taken, or not.
+var ErrUnknown = errors.New("gateway360: it is not known whether the messages were taken")
 
 // A LogSink writes messages to a log, texts too, and sends nothing: for trials.
 type LogSink struct{ Logger *slog.Logger }
@@ -327,8 +332,11 @@ func (s *server) charge(q *sending) error {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.Context()), handOver)
-	s.handOn(ctx, q)
+	err := s.handOn(ctx, q)
 	cancel()
+	if errors.Is(err, ErrUnknown) { // what they cost stays set aside, until somebody finds out or a day has gone
+		return nil
+	}
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(q.Context()), finishing)
 	defer cancel()
 	if err := s.pay(ctx, q); err != nil {
@@ -391,9 +399,9 @@ func (q *sending) fit(left money.Amount) {
 	}
 }
 
-// handOn gives the open messages to the sink. Those of which it does not say that
-// it took them are refused.
-func (s *server) handOn(ctx context.Context, q *sending) {
+// handOn gives the open messages to the sink, whose error it returns. Those of
+// which it does not say that it took them are refused.
+func (s *server) handOn(ctx context.Context, q *sending) error {
 	batch := q.batch
 	var open []*item
 	for i := range q.items {
@@ -404,15 +412,21 @@ func (s *server) handOn(ctx context.Context, q *sending) {
 	}
 	sent, err := s.sink.Send(ctx, &batch)
 	if err == nil && len(sent) != len(open) {
-		err = errors.New("the sink answered for another number of messages")
+		err = fmt.Errorf("%w: %d messages have %d answers", ErrUnknown, len(open), len(sent))
 	}
-	if err != nil {
+	why := "The message could not be handed on, and costs nothing."
+	switch {
+	case errors.Is(err, ErrUnknown):
+		why = "It is not known whether the message was taken. What it costs is set aside for a day."
+		s.o.Logger.Error("it is not known whether messages were sent, and what they cost is on hold for a day: capture or release it", "dialect", auth.Gateway360,
+			"account", q.account.ID, "hold", q.id, "messages", len(open), "error", err)
+	case err != nil:
 		s.o.Logger.Error("messages could not be handed on; nothing is charged", "dialect", auth.Gateway360, "account", q.account.ID, "messages", len(open), "error", err)
 	}
 	for i, it := range open {
 		switch {
 		case err != nil:
-			it.refuse(idBusy, "The message could not be handed on, and costs nothing.")
+			it.refuse(idBusy, why)
 		case sent[i].ErrorID == idSender || sent[i].ErrorID == idDestination || sent[i].ErrorID == idDateTime:
 			it.refuse(sent[i].ErrorID, "Where messages go this one was refused. It costs nothing.")
 		case sent[i].ErrorID != "": // whatever it is, it is not this customer's
@@ -422,6 +436,7 @@ func (s *server) handOn(ctx context.Context, q *sending) {
 			it.SMSID = sent[i].SMSID // by which reports will name it
 		}
 	}
+	return err
 }
 
 // pay pays what the messages cost that were taken, and frees what is left.

@@ -425,13 +425,10 @@ func TestHandOn(t *testing.T) {
 // stays on hold.
 func TestSinkFails(t *testing.T) {
 	w := dialecttest.Open(t)
-	page := w.Serve(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { io.WriteString(out, "<html>") }))
 	gone := newShop(t, dialecttest.Open(t), quiet, "EUR", "1")
 	for name, sink := range map[string]Sink{
 		"an error":            sinkFunc(func(context.Context, *Batch) ([]Sent, error) { return nil, errors.New("down") }),
-		"another number":      sinkFunc(func(context.Context, *Batch) ([]Sent, error) { return make([]Sent, 1), nil }),
 		"nobody":              &Client{URL: "http://127.0.0.1:1", APIKey: "x"},
-		"another page":        &Client{URL: page, APIKey: "x"},
 		"a key that is wrong": &Client{URL: gone.Serve(gone.h), APIKey: manualKey},
 		"a refusal of its own": sinkFunc(func(_ context.Context, b *Batch) ([]Sent, error) {
 			return []Sent{{ErrorID: "X"}, {ErrorID: idFunds}}, nil
@@ -442,6 +439,38 @@ func TestSinkFails(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 		s.want(t, "1.000000 0.000000")
+	}
+}
+
+// TestNobodyKnows has sinks that may have taken the messages: what they cost
+// stays on hold, and a repeat sends nothing.
+func TestNobodyKnows(t *testing.T) {
+	w := dialecttest.Open(t)
+	answers := func(status int, body string) string {
+		return w.Serve(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+			if status == 0 {
+				panic(http.ErrAbortHandler) // the connection ends without an answer
+			}
+			out.WriteHeader(status)
+			io.WriteString(out, body)
+		}))
+	}
+	for name, sink := range map[string]Sink{
+		"another number": sinkFunc(func(context.Context, *Batch) ([]Sent, error) { return make([]Sent, 2), nil }),
+		"another page":   &Client{URL: answers(200, "<html>"), APIKey: "x"},
+		"a broken proxy": &Client{URL: answers(502, "<html>"), APIKey: "x"},
+		"its own fault":  &Client{URL: answers(500, `{"status":"error","error_id":"INTERNAL_ERROR","error_msg":"x"}`), APIKey: "x"},
+		"no answer":      &Client{URL: answers(0, ""), APIKey: "x"},
+		"too few":        &Client{URL: answers(200, `{"status":"ok","result":[]}`), APIKey: "x"},
+	} {
+		s := newShop(t, w, sink, "EUR", "1")
+		body := s.body(nil, to("34612345678"))
+		for range 2 {
+			if _, got := s.call(pathSend, body, "k"); !strings.Contains(got, idBusy) {
+				t.Errorf("%s: %s", name, got)
+			}
+			s.want(t, "0.950000 0.050000")
+		}
 	}
 }
 
