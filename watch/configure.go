@@ -73,6 +73,9 @@ func (w *Watch) CreateSource(ctx context.Context, actor uint64, id string, tenan
 		if err != nil {
 			return nil, nil, err
 		}
+		if was == nil && w.sourcesOf(tenant) >= maxSources {
+			return nil, nil, ledger.Errorf(ledger.TooMany, "a tenant may have %d sources", maxSources)
+		}
 		write := ledger.RecordWrite{Kind: kindSource, Key: key, Index: []ledger.IndexEntry{{Name: indexTenant, Value: tenantKey(tenant)}}}
 		row := sourceRow{V: rowVersion, Tenant: tenant, Spec: spec, Created: ledger.TimeOf(w.o.Now())}
 		secret := secret
@@ -106,6 +109,23 @@ func (w *Watch) CreateSource(ctx context.Context, actor uint64, id string, tenan
 		err = w.load(ctx)
 	}
 	return replayed, err
+}
+
+// Bounds of what one tenant has by the API: every change reads it all again.
+const (
+	maxSources   = 2000
+	maxEndpoints = 100
+)
+
+func (w *Watch) sourcesOf(tenant ledger.TenantID) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.sources {
+		if p.Tenant == tenant {
+			n++
+		}
+	}
+	return n
 }
 
 // DeleteSource takes a source away, with its history.

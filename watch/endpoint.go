@@ -199,6 +199,9 @@ func (w *Watch) CreateEndpoint(ctx context.Context, actor uint64, id string, e *
 		if w.Endpoint(e.Tenant, e.Name) != nil {
 			return nil, nil, ledger.Errorf(ledger.Exists, "an endpoint %s exists already", e.Name)
 		}
+		if len(w.Endpoints(e.Tenant)) >= maxEndpoints {
+			return nil, nil, ledger.Errorf(ledger.TooMany, "a tenant may have %d endpoints", maxEndpoints)
+		}
 		write, err := w.writeEndpoint(e, 0)
 		return []ledger.RecordWrite{write, changed()}, nil, err
 	})

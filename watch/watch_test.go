@@ -620,6 +620,26 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
+// A tenant cannot have endless endpoints and sources: each change reads them all.
+func TestTenantIsBounded(t *testing.T) {
+	p := newPlace(t)
+	w := p.watch(Options{Reader: func(*Spec, string) (dialect.Reader, error) { return &shop{text: "3", unit: "EUR"}, nil }})
+	for i := range maxEndpoints + 1 {
+		_, _, err := w.CreateEndpoint(t.Context(), 0, "", &Endpoint{Tenant: 1, Name: fmt.Sprint("e", i), URL: "https://example.com/"})
+		if got := ledger.CodeOf(err); (got == ledger.TooMany) != (i == maxEndpoints) || got != ledger.OK && got != ledger.TooMany {
+			t.Fatalf("endpoint %d: %v", i+1, err)
+		}
+	}
+	for i := range maxSources {
+		w.mu.Lock()
+		w.sources[sourceKey(1, fmt.Sprint("s", i))] = &polled{Source: &Source{Spec: Spec{Name: fmt.Sprint("s", i)}, Tenant: 1}}
+		w.mu.Unlock()
+	}
+	if _, err := w.CreateSource(t.Context(), 0, "", 1, Spec{Name: "more", Kind: "test"}, "x"); ledger.CodeOf(err) != ledger.TooMany {
+		t.Errorf("one more source: %v", err)
+	}
+}
+
 // A receiver that the API made may not be on this machine or in a private network.
 func TestGuard(t *testing.T) {
 	p, hook := newPlace(t), newReceiver(t)

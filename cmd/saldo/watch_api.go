@@ -360,6 +360,11 @@ func (w watchAPI) createRule(c *native.Call) (any, error) {
 			return nil, native.Invalid("clear", "%v", err)
 		}
 	}
+	if u := in.TopUp; u != nil && u.Webhook != "" {
+		if e := w.Endpoint(c.Tenant, u.Webhook); e == nil || e.Kind() != watch.Webhook {
+			return nil, native.Invalid("top_up", "asks %.63q, and there is no webhook of that name", u.Webhook)
+		}
+	}
 	for _, name := range in.To {
 		if w.Endpoint(c.Tenant, name) == nil {
 			return nil, native.Invalid("to", "names %.63q, and there is no endpoint of that name", name)
