@@ -34,6 +34,10 @@ var pauses = []time.Duration{5 * time.Second, 15 * time.Second, time.Minute, 5 *
 // claim is how long who makes a call keeps others from it.
 const claim = time.Minute
 
+// stopping is how long what became of a call may take to write, also when the
+// server stops.
+const stopping = 5 * time.Second
+
 // hand gives a firing that is due to a caller that has time. If none has, it is
 // due again a moment later.
 func (s *Server) hand(_ context.Context, r *ledger.Record) (*ledger.Command, error) {
@@ -77,13 +81,12 @@ func (s *Server) deliver(ctx context.Context, r *ledger.Record) {
 		return
 	}
 	err = s.call(ctx, t, f)
-	if ctx.Err() != nil {
-		return // the claim ends by itself
-	}
 	w.Expect = claimed.Event.Records[0].Version
 	switch {
 	case err == nil:
 		w.Delete, w.Data, w.Deadline = true, nil, 0
+	case ctx.Err() != nil: // this server stops: another has it at once
+		w.Deadline = now
 	case f.Tries > len(s.pauses):
 		s.failedCall(r, f, fmt.Errorf("it is given up: %w", err))
 		w.Delete, w.Data, w.Deadline = true, nil, 0
@@ -91,6 +94,8 @@ func (s *Server) deliver(ctx context.Context, r *ledger.Record) {
 		s.failedCall(r, f, err)
 		w.Deadline = now.Add(s.pauses[f.Tries-1])
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping)
+	defer cancel()
 	s.settle(ctx, r, w)
 }
 
