@@ -15,9 +15,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"saldo/internal/needs"
 )
 
 // A setup is done once in a process. Where it cannot be, the test is skipped,
@@ -51,38 +52,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// locked calls do while no other process is setting up.
-func locked(do func(home string) error) error {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return err
-	}
-	home := filepath.Join(cache, "saldo-tests")
-	if err := os.MkdirAll(home, 0o755); err != nil {
-		return err
-	}
-	lock, err := os.OpenFile(filepath.Join(home, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return err
-	}
-	return do(home)
-}
-
-func run(dir, name string, args ...string) error {
-	fmt.Fprintf(os.Stderr, "tests need %s %s: this takes a while, once\n", name, strings.Join(args, " "))
-	c := exec.Command(name, args...)
-	c.Dir = dir
-	c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return nil
-}
-
 // installChromium returns Debian's Chromium, which it installs if it may.
 func installChromium() (string, error) {
 	find := func() string {
@@ -96,7 +65,7 @@ func installChromium() (string, error) {
 	if path := find(); path != "" {
 		return path, nil
 	}
-	err := locked(func(home string) error {
+	err := needs.Locked(func(home string) error {
 		if find() != "" {
 			return nil
 		}
@@ -104,8 +73,8 @@ func installChromium() (string, error) {
 			return errors.New("the tests of the dashboard need Debian's chromium: install it")
 		}
 		install := []string{"install", "-y", "--no-install-recommends", "chromium"}
-		if err := run(home, "apt-get", install...); err != nil { // perhaps the lists are old
-			return errors.Join(run(home, "apt-get", "update"), run(home, "apt-get", install...))
+		if err := needs.Run(home, "apt-get", install...); err != nil { // perhaps the lists are old
+			return errors.Join(needs.Run(home, "apt-get", "update"), needs.Run(home, "apt-get", install...))
 		}
 		return nil
 	})
@@ -120,7 +89,7 @@ const axeVersion = "4.14.1"
 
 // installAxe returns axe-core as one script.
 func installAxe() (path string, err error) {
-	err = locked(func(home string) error {
+	err = needs.Locked(func(home string) error {
 		dir := filepath.Join(home, "axe-core-"+axeVersion)
 		path = filepath.Join(dir, "node_modules", "axe-core", "axe.min.js")
 		if _, err := os.Stat(path); err == nil {
@@ -129,7 +98,7 @@ func installAxe() (path string, err error) {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
-		return run(dir, "npm", "install", "--prefix", dir, "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock", "axe-core@"+axeVersion)
+		return needs.Run(dir, "npm", "install", "--prefix", dir, "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock", "axe-core@"+axeVersion)
 	})
 	return path, err
 }

@@ -14,9 +14,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"saldo/internal/needs"
 )
 
 //go:embed clients
@@ -194,38 +195,6 @@ func once(t testing.TB, s *setup, install func() (string, error)) string {
 	return s.path
 }
 
-// locked calls do while no other process is setting up.
-func locked(do func(home string) error) error {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return err
-	}
-	home := filepath.Join(cache, "saldo-tests")
-	if err := os.MkdirAll(home, 0o755); err != nil {
-		return err
-	}
-	lock, err := os.OpenFile(filepath.Join(home, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return err
-	}
-	return do(home)
-}
-
-func run(dir, name string, args ...string) error {
-	fmt.Fprintf(os.Stderr, "tests need %s %s: this takes a while, once\n", name, strings.Join(args, " "))
-	c := exec.Command(name, args...)
-	c.Dir = dir
-	c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return nil
-}
-
 // installNode returns a folder whose node_modules has the packages.
 func installNode() (dir string, err error) {
 	for _, program := range []string{"node", "npm"} {
@@ -238,7 +207,7 @@ func installNode() (dir string, err error) {
 		return "", err
 	}
 	sum := sha256.Sum256(wanted)
-	err = locked(func(home string) error {
+	err = needs.Locked(func(home string) error {
 		dir = filepath.Join(home, "node-"+hex.EncodeToString(sum[:6]))
 		if _, err := os.Stat(filepath.Join(dir, "done")); err == nil {
 			return nil
@@ -249,7 +218,7 @@ func installNode() (dir string, err error) {
 		if err := os.WriteFile(filepath.Join(dir, "package.json"), wanted, 0o644); err != nil {
 			return err
 		}
-		if err := run(dir, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--legacy-peer-deps", "--no-package-lock"); err != nil {
+		if err := needs.Run(dir, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--legacy-peer-deps", "--no-package-lock"); err != nil {
 			return err
 		}
 		return os.WriteFile(filepath.Join(dir, "done"), []byte(time.Now().UTC().Format(time.RFC3339)+"\n"), 0o644)
@@ -264,7 +233,7 @@ func installPython(modules string, packages ...string) error {
 	if works() == nil {
 		return nil
 	}
-	return locked(func(home string) error {
+	return needs.Locked(func(home string) error {
 		if works() == nil {
 			return nil
 		}
@@ -273,8 +242,8 @@ func installPython(modules string, packages ...string) error {
 			return errors.New(advice)
 		}
 		install := append([]string{"install", "-y", "--no-install-recommends"}, packages...)
-		if err := run(home, "apt-get", install...); err != nil { // perhaps the lists are old
-			if err := errors.Join(run(home, "apt-get", "update"), run(home, "apt-get", install...)); err != nil {
+		if err := needs.Run(home, "apt-get", install...); err != nil { // perhaps the lists are old
+			if err := errors.Join(needs.Run(home, "apt-get", "update"), needs.Run(home, "apt-get", install...)); err != nil {
 				return err
 			}
 		}
