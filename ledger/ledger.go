@@ -91,15 +91,16 @@ type Ledger struct {
 	acts  map[string]func(context.Context, *Record) (*Command, error)
 
 	// Of a shared store:
-	looker  looker
-	loader  loader
-	repeats atomic.Int64    // until when, since it began, ids are looked up before they are used
-	lookCtx context.Context // ends with Close
-	began   time.Time
-	arrived inbox
-	rounds  rounds  // the loop's
-	lock    held    // the loop's
-	tried   []*book // and what it tried to append to
+	looker    looker
+	loader    loader
+	repeats   atomic.Int64    // until when, since it began, ids are looked up before they are used
+	leanAgain atomic.Int64    // from when on, since it began, requests may lean again
+	lookCtx   context.Context // ends with Close
+	began     time.Time
+	arrived   inbox
+	rounds    rounds  // the loop's
+	lock      held    // the loop's
+	tried     []*book // and what it tried to append to
 
 	actFrom string // key of the deadline after which ActDue goes on
 
@@ -280,6 +281,14 @@ func (l *Ledger) forget() {
 // Post decides a command and returns when what became of it is durable. A
 // refusal is an *Error; when it was remembered the Result has its event too.
 func (l *Ledger) Post(ctx context.Context, c *Command) (Result, error) {
+	if k := freshnessOf(ctx).lean; k != nil && k.used && !k.proved {
+		return l.postLeaning(ctx, c, k)
+	}
+	return l.post(ctx, c, nil)
+}
+
+// post is Post. What k leans on is proved with the command, if it gets as far.
+func (l *Ledger) post(ctx context.Context, c *Command, k *lean) (Result, error) {
 	if err := l.salt(c); err != nil {
 		return Result{}, err
 	}
@@ -289,7 +298,7 @@ func (l *Ledger) Post(ctx context.Context, c *Command) (Result, error) {
 		return Result{}, err
 	}
 	p := newPrepared(c, b)
-	p.forgotten = forgotten
+	p.forgotten, p.lean = forgotten, k
 	if err := l.prepare(ctx, p); err != nil {
 		p.recycle()
 		return Result{}, unavailable(err)

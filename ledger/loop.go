@@ -352,7 +352,7 @@ func (l *Ledger) abandon(r *round) {
 func (r *round) batch() *Batch {
 	b := &r.out
 	*b = Batch{Books: b.Books[:0], Accounts: b.Accounts[:0], Holds: b.Holds[:0],
-		Records: b.Records[:0], Refunds: b.Refunds[:0], IDs: b.IDs[:0]}
+		Records: b.Records[:0], Refunds: b.Refunds[:0], IDs: b.IDs[:0], Guards: b.Guards[:0]}
 	for _, book := range r.books {
 		b.Books = append(b.Books, BookEvents{From: book.from, Head: *book.next, Events: book.events, Bytes: book.bytes})
 	}
@@ -376,6 +376,9 @@ func (r *round) batch() *Batch {
 	}
 	for _, c := range r.ids {
 		b.IDs = append(b.IDs, IDRow{c.ref, c.e.next.at})
+	}
+	if g := r.leaned; g != nil && g.next == nil {
+		b.Guards = append(b.Guards, Guard{g.id, g.head.Load().Seq})
 	}
 	return b
 }
@@ -427,7 +430,7 @@ func (r *round) discard() {
 	for _, p := range r.pinned {
 		r.l.unpin(p)
 	}
-	r.refunds, r.ids, r.books, r.pinned = r.refunds[:0], r.ids[:0], r.books[:0], nil
+	r.refunds, r.ids, r.books, r.pinned, r.leaned = r.refunds[:0], r.ids[:0], r.books[:0], nil, nil
 }
 
 func drop[V any](entries *[]*entry[V]) {

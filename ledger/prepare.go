@@ -35,6 +35,8 @@ type prepared struct {
 
 	tails []Tail // that the loop has to follow, of a shared store
 
+	lean *lean // what the caller has taken for granted; nil: nothing
+
 	forgotten uint64 // how often rows were forgotten before it was prepared
 
 	commit *Commit // that it was decided in, if somebody wants to know
@@ -56,7 +58,7 @@ func newPrepared(c *Command, b *book) *prepared {
 // recycle gives a command's room to later ones. Nobody else may have it: it was
 // answered, or never queued.
 func (p *prepared) recycle() {
-	p.c, p.book, p.own, p.pasts, p.tails, p.commit = nil, nil, nil, nil, nil, nil
+	p.c, p.book, p.own, p.pasts, p.tails, p.lean, p.commit = nil, nil, nil, nil, nil, nil, nil
 	p.res, p.err, p.again = Result{}, nil, nil
 	p.taken.Store(false)
 	p.accounts.reset()
@@ -477,6 +479,7 @@ type round struct {
 	ids      []changedID
 	spare    []used // that no id has yet
 	books    []*book
+	leaned   *book       // the operator's, when a command leans on it
 	pinned   []*prepared // of the ledger's own commands
 	out      Batch
 }

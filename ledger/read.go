@@ -402,7 +402,7 @@ func (l *Ledger) HoldByRef(ctx context.Context, ref Ref) (*Hold, error) {
 
 // hold returns a hold as it is now, or nil.
 func (l *Ledger) hold(ctx context.Context, ref Ref) (*Hold, error) {
-	if l.shared != nil {
+	if l.shared != nil && !leans(ctx) {
 		h, err := l.holdRow(ctx, ref)
 		if err == nil && h != nil {
 			err = l.currentBook(ctx, h.Book)
@@ -448,6 +448,11 @@ func keep[K comparable, V any](l *Ledger, c *cache[K, V], e *entry[V], v *V) *V 
 
 // Record returns a record as it is now, or nil.
 func (l *Ledger) Record(ctx context.Context, key RecordKey) (*Record, error) {
+	if key.Book == 0 && l.leanOn(ctx) {
+		if r, ok := l.records.row(key); ok && r != nil {
+			return r, nil
+		}
+	}
 	if err := l.currentBook(ctx, key.Book); err != nil {
 		return nil, err
 	}

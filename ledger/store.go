@@ -12,8 +12,8 @@ import (
 // A Store keeps the books of one ledger.
 type Store interface {
 	// Append makes a batch durable, all or none, before it returns. Its events
-	// follow each book's last one without a gap and take no id that is taken,
-	// or it changes nothing and reports ErrConflict.
+	// follow each book's last one without a gap and take no id that is taken, and
+	// its guards hold, or it changes nothing and reports ErrConflict.
 	Append(ctx context.Context, batch *Batch) error
 
 	// Load returns what keys name, as far as it is durable. Each list of the
@@ -90,6 +90,14 @@ type Batch struct {
 	Records  []RecordRow
 	Refunds  []RefundRow
 	IDs      []IDRow
+	Guards   []Guard
+}
+
+// A Guard is a condition of a batch: a book that it does not change ends, at some
+// moment after Append was called, where its appender knows it to.
+type Guard struct {
+	Book BookID
+	Seq  uint64
 }
 
 // BookEvents is what a batch adds to one book.

@@ -39,6 +39,28 @@ func (q *request) serve(w http.ResponseWriter, rt *route) (reply, error) {
 		defer cancel()
 	}
 	q.ctx = ctx
+	if rt.kind != posting || !q.s.ledger.Shared() {
+		return q.call(w, rt)
+	}
+	q.ctx = q.s.ledger.Lean(ctx, q.check)
+	rep, err := q.call(w, rt)
+	if wrong := q.s.ledger.Prove(q.ctx); wrong != nil {
+		return reply{}, wrong
+	}
+	return rep, err
+}
+
+// check refuses a request whose credential is not what it was taken to be.
+func (q *request) check(ctx context.Context) error {
+	is, err := q.bearer(ctx)
+	if err == nil && is != q.cred {
+		err = ledger.Errorf(ledger.Contention, "the credential was changed at this moment; try again")
+	}
+	return err
+}
+
+// call does what a route says, then calls its endpoint.
+func (q *request) call(w http.ResponseWriter, rt *route) (reply, error) {
 	if rt.kind == public {
 		return rt.serve(q.s, q)
 	}
@@ -51,7 +73,7 @@ func (q *request) serve(w http.ResponseWriter, rt *route) (reply, error) {
 	if err := q.need(rt.scope); err != nil {
 		return reply{}, err
 	}
-	if rt.kind == inTenant {
+	if rt.kind == inTenant || rt.kind == posting {
 		if err := q.chooseTenant(); err != nil {
 			return reply{}, err
 		}
@@ -75,13 +97,17 @@ func (rt *route) written() []string {
 }
 
 // authenticate finds the credential: a bearer token, or a session's cookie.
-func (q *request) authenticate() error {
+func (q *request) authenticate() (err error) {
+	q.cred, err = q.bearer(q.ctx)
+	return err
+}
+
+func (q *request) bearer(ctx context.Context) (*auth.Credential, error) {
 	token, err := q.token()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	q.cred, err = q.s.auth.Bearer(q.ctx, token, q.s.o.ClientAddr(q.Request))
-	return err
+	return q.s.auth.Bearer(ctx, token, q.s.o.ClientAddr(q.Request))
 }
 
 func (q *request) token() (string, error) {

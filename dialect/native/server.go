@@ -87,6 +87,7 @@ type routeKind uint8
 
 const (
 	inTenant  routeKind = iota // a credential, and a tenant
+	posting                    // the same, for a call that is there to post one command: see [ledger.Ledger.Lean]
 	anyTenant                  // a credential
 	public                     // nothing
 )
@@ -94,20 +95,20 @@ const (
 // routes is every call of the API.
 var routes = []route{
 	{"GET", "/v1/accounts/{id}/balance", "readBalance", auth.Read, (*server).balance, inTenant, nil},
-	{"POST", "/v1/accounts/{id}/topups", "topUp", auth.TopUp, (*server).topUp, inTenant, nil},
-	{"POST", "/v1/accounts/{id}/charges", "charge", auth.Charge, (*server).charge, inTenant, nil},
-	{"POST", "/v1/accounts/{id}/adjustments", "adjust", 0, (*server).adjust, inTenant, nil},
-	{"POST", "/v1/transfers", "transfer", 0, (*server).transfers, inTenant, nil},
+	{"POST", "/v1/accounts/{id}/topups", "topUp", auth.TopUp, (*server).topUp, posting, nil},
+	{"POST", "/v1/accounts/{id}/charges", "charge", auth.Charge, (*server).charge, posting, nil},
+	{"POST", "/v1/accounts/{id}/adjustments", "adjust", 0, (*server).adjust, posting, nil},
+	{"POST", "/v1/transfers", "transfer", 0, (*server).transfers, posting, nil},
 	{"GET", "/v1/transfers/{id}", "readTransfer", auth.Read, (*server).readTransfer, inTenant, nil},
-	{"POST", "/v1/transfers/{id}/refunds", "refund", auth.TopUp, (*server).refund, inTenant, nil},
+	{"POST", "/v1/transfers/{id}/refunds", "refund", auth.TopUp, (*server).refund, posting, nil},
 
-	{"POST", "/v1/accounts/{id}/holds", "placeHold", auth.Charge, (*server).placeHold, inTenant, nil},
+	{"POST", "/v1/accounts/{id}/holds", "placeHold", auth.Charge, (*server).placeHold, posting, nil},
 	{"GET", "/v1/accounts/{id}/holds", "listHolds", auth.Read, (*server).listHolds, inTenant, nil},
 	{"GET", "/v1/holds/{id}", "readHold", auth.Read, (*server).readHold, inTenant, nil},
-	{"POST", "/v1/holds/{id}/captures", "captureHold", auth.Charge, (*server).captureHold, inTenant, nil},
-	{"POST", "/v1/holds/{id}/release", "releaseHold", auth.Charge, (*server).releaseHold, inTenant, nil},
-	{"POST", "/v1/holds/{id}/extend", "extendHold", auth.Charge, (*server).extendHold, inTenant, nil},
-	{"POST", "/v1/holds/{id}/raise", "raiseHold", auth.Charge, (*server).raiseHold, inTenant, nil},
+	{"POST", "/v1/holds/{id}/captures", "captureHold", auth.Charge, (*server).captureHold, posting, nil},
+	{"POST", "/v1/holds/{id}/release", "releaseHold", auth.Charge, (*server).releaseHold, posting, nil},
+	{"POST", "/v1/holds/{id}/extend", "extendHold", auth.Charge, (*server).extendHold, posting, nil},
+	{"POST", "/v1/holds/{id}/raise", "raiseHold", auth.Charge, (*server).raiseHold, posting, nil},
 
 	{"POST", "/v1/accounts", "createAccount", auth.Admin, (*server).createAccount, inTenant, nil},
 	{"GET", "/v1/accounts", "listAccounts", auth.Read, (*server).listAccounts, inTenant, nil},

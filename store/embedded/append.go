@@ -77,9 +77,16 @@ func (s *Store) head(book ledger.BookID) (ledger.Head, error) {
 	return *h, nil
 }
 
-// follows returns ErrConflict if a book's events do not follow its last one,
-// and another error if they do not follow each other.
+// follows returns ErrConflict if a book's events do not follow its last one or a
+// guard does not hold, and another error if they do not follow each other.
 func (s *Store) follows(b *ledger.Batch) error {
+	for _, g := range b.Guards {
+		if head, err := s.head(g.Book); err != nil {
+			return err
+		} else if head.Seq != g.Seq {
+			return fmt.Errorf("%w: book %d is at %d, not %d", ledger.ErrConflict, g.Book, head.Seq, g.Seq)
+		}
+	}
 	for i := range b.Books {
 		be := &b.Books[i]
 		head, err := s.head(be.Head.Book)

@@ -193,7 +193,8 @@ func (s *Store) isOurs(ctx context.Context, b *batch) (bool, error) {
 }
 
 // queue queues the statements that write a batch. The first one fails when a
-// head is not where it should be, or the format is another. It brings the time.
+// head is not where it should be, of a guard either, or the format is another. It
+// brings the time.
 func (s *Store) queue(p *pgx.Batch, b *batch, now *int64) {
 	heads, made := split(b.Books, func(be *ledger.BookEvents) bool { return be.From > 0 })
 	slices.SortFunc(heads, func(x, y *ledger.BookEvents) int { return int(int64(x.Head.Book) - int64(y.Head.Book)) })
@@ -208,6 +209,9 @@ func (s *Store) queue(p *pgx.Batch, b *batch, now *int64) {
 		column(heads, func(be *ledger.BookEvents) int64 { return int64(be.Head.Time) }),
 		column(heads, func(be *ledger.BookEvents) []byte { return be.Head.Hash[:] }),
 		len(heads), format,
+		column(b.Guards, func(g ledger.Guard) int64 { return int64(g.Book) }),
+		column(b.Guards, func(g ledger.Guard) int64 { return int64(g.Seq) }),
+		len(b.Guards),
 	).QueryRow(func(row pgx.Row) error {
 		var moved int
 		return row.Scan(&moved, now)
@@ -240,7 +244,9 @@ WITH moved AS (
 	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[]) AS k (book, was, seq, time, hash)
 	WHERE h.book = k.book AND h.seq = k.was
 	RETURNING h.book)
-SELECT 1 / (CASE WHEN (SELECT count(*) FROM moved) = $6 AND (SELECT format FROM saldo.format) <= $7 THEN 1 ELSE 0 END), ` + micros
+SELECT 1 / (CASE WHEN (SELECT count(*) FROM moved) = $6 AND (SELECT format FROM saldo.format) <= $7
+	AND (SELECT count(*) FROM saldo.heads h JOIN unnest($8::bigint[], $9::bigint[]) AS g (book, seq) USING (book, seq)) = $10
+	THEN 1 ELSE 0 END), ` + micros
 
 // split returns pointers to the items that are and that are not.
 func split[T any](items []T, is func(*T) bool) (yes, no []*T) {

@@ -1,0 +1,158 @@
+package ledger
+
+import (
+	"context"
+	"time"
+)
+
+// A lean is what a request takes for granted of the operator's book, where
+// credentials are, because this node has seen it so. That saves a look before
+// each command: the command itself is made durable only if it was so still
+// (Batch.Guards).
+type lean struct {
+	check  func(context.Context) error
+	used   bool
+	seq    uint64 // of the operator's book when it was first read, if used
+	proved bool   // that it was so, or the request has looked since
+}
+
+// leanPause is for how long requests look first after one was wrong to lean:
+// where others write to the operator's book all the time, looking costs less.
+const leanPause = 100 * time.Millisecond
+
+// errSlipped says of a command that was not decided: what it leaned on has moved.
+var errSlipped = Errorf(Contention, "what the request was begun with has changed; try again")
+
+// Lean lets a request that is there to post one command read without looking at
+// a shared store. Until it has posted, records of the operator's book that are
+// there are read as this node has seen them last, and of accounts and holds only
+// what never changes can be relied on. The command takes effect if the
+// operator's book stands then as it was read. If not, check decides, given a
+// context that looks, whether the request may go on; its error is Post's.
+//
+// What the request says without having posted has to be proved by [Ledger.Prove].
+// The context is for one goroutine.
+func (l *Ledger) Lean(ctx context.Context, check func(context.Context) error) context.Context {
+	if l.shared == nil || int64(time.Since(l.began)) < l.leanAgain.Load() {
+		return ctx
+	}
+	f := freshnessOf(ctx)
+	f.lean = &lean{check: check}
+	return context.WithValue(ctx, lookKey{}, f)
+}
+
+// Shared reports whether others write to the store too.
+func (l *Ledger) Shared() bool { return l.shared != nil }
+
+// leans reports whether a request has not looked, and need not yet.
+func leans(ctx context.Context) bool {
+	k := freshnessOf(ctx).lean
+	return k != nil && !k.proved
+}
+
+// leanOn reports whether a request takes for granted what is in memory of the
+// operator's book.
+func (l *Ledger) leanOn(ctx context.Context) bool {
+	if l.shared == nil || !leans(ctx) {
+		return false
+	}
+	b := l.operator()
+	if k := freshnessOf(ctx).lean; b != nil && !k.used {
+		k.used, k.seq = true, b.head.Load().Seq
+	}
+	return b != nil
+}
+
+// operator returns the operator's book, or nil if it is not known yet.
+func (l *Ledger) operator() *book {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.books[0]
+}
+
+// Prove makes sure that what a request has taken for granted was so when it
+// began, or that it makes no difference.
+func (l *Ledger) Prove(ctx context.Context) error {
+	k := freshnessOf(ctx).lean
+	if k == nil || k.proved {
+		return nil
+	}
+	k.proved = true
+	if !k.used {
+		return nil
+	}
+	b, err := l.book(ctx, 0)
+	if err == nil {
+		err = l.current(ctx, b)
+	}
+	if err != nil || b.head.Load().Seq == k.seq {
+		return err
+	}
+	return k.check(ctx)
+}
+
+// postLeaning is Post for a request that leans.
+func (l *Ledger) postLeaning(ctx context.Context, c *Command, k *lean) (Result, error) {
+	res, err := l.post(ctx, c, k)
+	if k.proved {
+		return res, err
+	}
+	if wrong := l.Prove(ctx); wrong != nil {
+		return Result{}, wrong
+	}
+	if err == error(errSlipped) {
+		return l.post(ctx, c, nil)
+	}
+	return res, err
+}
+
+// stands reports whether a command may be decided in a round: what it leans on
+// is as it was. The round will be appended next to that.
+func (l *Ledger) stands(r *round, p *prepared) bool {
+	if p.lean == nil || p.lean.proved {
+		return true
+	}
+	if r.leaned == nil {
+		r.leaned = l.operator()
+	}
+	if r.leaned == nil || r.leaned.head.Load().Seq != p.lean.seq {
+		p.err = errSlipped
+		return false
+	}
+	return true
+}
+
+// prove notes in the commands of a round that was appended that what they leaned
+// on was so. Who was not decided for leaning on something else has to look.
+func (l *Ledger) prove(waiting []*prepared) {
+	for _, p := range waiting {
+		if p.lean != nil && p.err != error(errSlipped) {
+			p.lean.proved = true
+		}
+	}
+}
+
+// slipped finds out after a conflict whether what the round leaned on has moved.
+// Those who lean on that will not be decided again; the books that the round
+// would have changed may well be as they were.
+func (l *Ledger) slipped(ctx context.Context, leaned *book) error {
+	if leaned == nil {
+		return nil
+	}
+	began := time.Since(l.began)
+	tails, err := l.lookAt(ctx, []*book{leaned})
+	if err != nil {
+		return err
+	}
+	if tails[0].Seq > leaned.head.Load().Seq {
+		l.leanAgain.Store(int64(time.Since(l.began) + leanPause))
+		for _, b := range l.tried {
+			b.contended = 0
+		}
+	}
+	if err := l.catchUp(ctx, &tails[0]); err != nil {
+		return err
+	}
+	leaned.sawAt(int64(began))
+	return nil
+}
