@@ -156,7 +156,10 @@ func (w *Watch) DeleteSource(ctx context.Context, actor uint64, id string, tenan
 		writes = nil
 		return err
 	}
-	if r, err := w.record(ctx, kindState, key); err == nil && r != nil {
+	if s, err := w.readState(ctx, key); err == nil && s.version != 0 {
+		if err := w.relist(ctx, tenant, s.Rules, false); err != nil {
+			return err
+		}
 		writes = append(writes, ledger.RecordWrite{Kind: kindState, Key: key, Expect: ledger.AnyVersion, Delete: true})
 	}
 	if err := w.history(ctx, key, func(k string, _ chunk) error {
@@ -244,12 +247,17 @@ func (w *Watch) DeleteRule(ctx context.Context, actor uint64, id string, tenant 
 			return nil, nil, ledger.Errorf(ledger.NotFound, "there is no rule %.63s that the API made", rule)
 		}
 		writes := []ledger.RecordWrite{{Kind: kindRule, Key: r.ID, Expect: ledger.AnyVersion, Delete: true}, changed()}
-		if s, err := w.record(ctx, kindStanding, r.ID); err != nil {
-			return nil, nil, err
-		} else if s != nil {
-			writes = append(writes, ledger.RecordWrite{Kind: kindStanding, Key: r.ID, Expect: ledger.AnyVersion, Delete: true})
+		stored, err := w.record(ctx, kindStanding, r.ID)
+		if stored == nil || err != nil {
+			return writes, nil, err
 		}
-		return writes, nil, nil
+		s, err := decode[Standing](stored)
+		if err != nil {
+			return nil, nil, err
+		}
+		unlist, err := w.list(ctx, tenant, r.ID, s, false)
+		writes = append(writes, ledger.RecordWrite{Kind: kindStanding, Key: r.ID, Expect: ledger.AnyVersion, Delete: true})
+		return append(writes, unlist...), nil, err
 	})
 	if err != nil {
 		return err

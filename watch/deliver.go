@@ -209,8 +209,16 @@ func (w *Watch) expand(ctx context.Context, r *ledger.Record, row *alertRow) err
 		a.Tenant = t.Name
 	}
 	row.Alert.Tenant = a.Tenant
-	writes := []ledger.RecordWrite{{Kind: kindAlert, Key: r.Key, Expect: r.Version, Data: encode(row),
-		Index: []ledger.IndexEntry{{Name: indexTenant, Value: tenantKey(row.Tenant)}}}}
+	onItsWay := slices.DeleteFunc(slices.Clone(r.Index), func(e ledger.IndexEntry) bool { return e.Name == indexOpen })
+	writes := []ledger.RecordWrite{{Kind: kindAlert, Key: r.Key, Expect: r.Version, Data: encode(row), Index: onItsWay}}
+	if row.Fired != 0 {
+		ended := alertID(a.RuleID, a.Level, a.Crossing, row.Fired, "firing")
+		unlist, err := w.listAlert(ctx, row.Tenant, alertKey(row.Tenant, row.Fired, ended), false)
+		if err != nil {
+			return err
+		}
+		writes = append(writes, unlist...)
+	}
 	body := payload(&a)
 	var made []*deliveryRow
 	for _, e := range w.Endpoints(row.Tenant) {
@@ -516,7 +524,11 @@ func (w *Watch) Replay(ctx context.Context, actor uint64, tenant ledger.TenantID
 
 // Alerts calls use with a tenant's alerts, newest first, until it returns false.
 func (w *Watch) Alerts(ctx context.Context, tenant ledger.TenantID, from string, use func(key string, a *Alert) bool) error {
-	q := ledger.Query{List: ledger.ListRecords, Kind: kindAlert, Index: indexTenant, Value: tenantKey(tenant), From: from}
+	return w.alerts(ctx, indexTenant, tenant, from, use)
+}
+
+func (w *Watch) alerts(ctx context.Context, index string, tenant ledger.TenantID, from string, use func(key string, a *Alert) bool) error {
+	q := ledger.Query{List: ledger.ListRecords, Kind: kindAlert, Index: index, Value: tenantKey(tenant), From: from}
 	for row, err := range w.o.Ledger.Scan(ctx, q) {
 		if err != nil {
 			return err

@@ -130,8 +130,10 @@ func (w *Watch) beginRule(ctx context.Context, r *Rule) (*watched, error) {
 	if x.unit, err = w.o.Ledger.UnitOf(ctx, a); err != nil {
 		return nil, err
 	}
-	if known, err := w.standing(ctx, x); known || err != nil {
+	if known, err := w.standing(ctx, x); err != nil {
 		return x, err
+	} else if known {
+		return x, w.relist(ctx, r.Tenant, map[string]*Standing{r.ID: &x.standing}, true)
 	}
 	b, err := w.o.Ledger.Balance(ctx, r.Account)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -175,6 +176,11 @@ func (w *Watch) pollOnce(ctx context.Context, p *polled) time.Time {
 		}
 		return next
 	}
+	if !p.asked {
+		if err := w.relist(ctx, p.Tenant, state.Rules, true); err != nil && ctx.Err() == nil {
+			w.o.Logger.Warn("what fires of a source may not all be listed", "source", p.Name, "error", err)
+		}
+	}
 	if next := state.Next.Std(); state.Next != 0 && next.After(w.o.Now()) && !p.asked {
 		if err := p.load(ctx, w, state); err == nil { // it was asked before this process began
 			p.asked = true
@@ -271,6 +277,10 @@ func (w *Watch) note(ctx context.Context, p *polled, reading *dialect.Reading, f
 	if err := p.load(ctx, w, state); err != nil {
 		return now.Add(10 * time.Second), err
 	}
+	rules := w.rulesOf(p.Source)
+	if err := w.forget(ctx, p, rules, state); err != nil {
+		return now.Add(10 * time.Second), err
+	}
 	state.Tried = at
 	if state.Began == 0 {
 		state.Began = at
@@ -301,7 +311,7 @@ func (w *Watch) note(ctx context.Context, p *polled, reading *dialect.Reading, f
 	if point, ok := state.last(); ok {
 		runway = usage.forecast(now, number(point.Balance))
 	}
-	alerts, again := w.judgeSource(p, state, at, failed == nil, rise, runway)
+	alerts, again := w.judgeSource(p, rules, state, at, failed == nil, rise, runway)
 	if !again.IsZero() && again.Before(next) {
 		next = again
 	}
@@ -408,17 +418,23 @@ func (u *usage) with(state *stateRow) *usage {
 	return &next
 }
 
+// forget drops how rules stand that a source no longer has.
+func (w *Watch) forget(ctx context.Context, p *polled, rules []*Rule, state *stateRow) error {
+	gone := maps.Clone(state.Rules)
+	for _, r := range rules {
+		delete(gone, r.ID)
+	}
+	for id := range gone {
+		delete(state.Rules, id)
+	}
+	return w.relist(ctx, p.Tenant, gone, false)
+}
+
 // judgeSource applies the rules of a source to what is known of it now. It
 // returns alerts, and when a rule wants to look again.
-func (w *Watch) judgeSource(p *polled, state *stateRow, at ledger.Time, fresh bool, rise money.Amount, runway Runway) (alerts []Alert, again time.Time) {
-	rules := w.rulesOf(p.Source)
+func (w *Watch) judgeSource(p *polled, rules []*Rule, state *stateRow, at ledger.Time, fresh bool, rise money.Amount, runway Runway) (alerts []Alert, again time.Time) {
 	if state.Rules == nil && len(rules) > 0 {
 		state.Rules = make(map[string]*Standing)
-	}
-	for id := range state.Rules {
-		if !slices.ContainsFunc(rules, func(r *Rule) bool { return r.ID == id }) {
-			delete(state.Rules, id)
-		}
 	}
 	point, has := state.last()
 	for _, r := range rules {

@@ -23,7 +23,8 @@ import (
 //	watch.standing  its rule's id           a Standing, of a rule about an account
 //	watch.endpoint  tenant/name             an endpointRow; index tenant
 //	watch.alert     tenant/when, newest first/id
-//	                                        an alertRow; index tenant, and open until it is on its way
+//	                                        an alertRow; index tenant, open until it is on its way, and firing
+//	                                        until it is resolved
 //	watch.delivery  tenant/endpoint/rule's id/number
 //	                                        a deliveryRow; index open and lane, or dead
 //	watch.cursor    book                    the last event that rules were applied to
@@ -43,6 +44,7 @@ const (
 	indexTenant = "tenant"
 	indexSource = "source"
 	indexOpen   = "open"
+	indexFiring = "firing"
 	indexDead   = "dead"
 	indexLane   = "lane"
 
@@ -125,6 +127,7 @@ type alertRow struct {
 	V      int             `json:"v"`
 	Tenant ledger.TenantID `json:"of"`
 	At     ledger.Time     `json:"at"`
+	Fired  ledger.Time     `json:"fired,omitempty"` // of a resolution: when what it ends began
 	To     []string        `json:"to,omitempty"`
 	Alert
 }
@@ -136,8 +139,14 @@ func alertKey(tenant ledger.TenantID, at ledger.Time, id string) string {
 
 // write makes the record of an alert that is to be delivered.
 func (a *Alert) write(tenant ledger.TenantID) ledger.RecordWrite {
-	return ledger.RecordWrite{Kind: kindAlert, Key: alertKey(tenant, a.Time, a.ID), Data: encode(&alertRow{rowVersion, tenant, a.Time, a.To, *a}),
-		Index: []ledger.IndexEntry{{Name: indexTenant, Value: tenantKey(tenant)}, {Name: indexOpen, Value: "1"}}}
+	row := &alertRow{V: rowVersion, Tenant: tenant, At: a.Time, To: a.To, Alert: *a}
+	index := []ledger.IndexEntry{{Name: indexTenant, Value: tenantKey(tenant)}, {Name: indexOpen, Value: "1"}}
+	if a.lasts() {
+		index = append(index, ledger.IndexEntry{Name: indexFiring, Value: tenantKey(tenant)})
+	} else if a.State == "resolved" {
+		row.Fired = a.Fired
+	}
+	return ledger.RecordWrite{Kind: kindAlert, Key: alertKey(tenant, a.Time, a.ID), Data: encode(row), Index: index}
 }
 
 func encode(v any) []byte {

@@ -254,6 +254,7 @@ type Alert struct {
 	Unit      string            `json:"unit,omitempty"`
 	Text      string            `json:"text"`
 	Time      ledger.Time       `json:"-"`
+	Fired     ledger.Time       `json:"-"`      // when the crossing was
 	Number    uint64            `json:"number"` // of the rule's alerts: 1, 2, 3
 	To        []string          `json:"-"`
 	Test      bool              `json:"test,omitempty"`
@@ -388,7 +389,7 @@ func AlertTypes() (all []string) {
 func (r *Rule) alert(s *Standing, l Level, st *LevelStanding, at ledger.Time, m Measure, resolved bool) Alert {
 	s.Alerts++
 	a := Alert{Rule: r.Name, RuleID: r.ID, Level: l.Name, State: "firing", Crossing: st.Crossings, Source: r.Source, When: r.When,
-		Threshold: l.At.String(), Unit: m.Unit, Time: at, Number: s.Alerts, To: r.To}
+		Threshold: l.At.String(), Unit: m.Unit, Time: at, Fired: st.Fired, Number: s.Alerts, To: r.To}
 	subject, name := "source.", r.Source
 	if r.Source == "" {
 		a.Account = r.Account.String()
@@ -399,10 +400,15 @@ func (r *Rule) alert(s *Standing, l Level, st *LevelStanding, at ledger.Time, m 
 		a.State, a.Type = "resolved", subject+alertTypes[r.When][1]
 	}
 	a.Value, a.Text = r.describe(m, name, a.Threshold, resolved)
-	sum := sha256.Sum256([]byte(strings.Join([]string{"saldo alert", r.ID, l.Name, strconv.FormatUint(st.Crossings, 10),
-		strconv.FormatInt(int64(st.Fired), 10), a.State}, "\x00")))
-	a.ID = "msg_" + hex.EncodeToString(sum[:15])
+	a.ID = alertID(r.ID, l.Name, st.Crossings, st.Fired, a.State)
 	return a
+}
+
+// alertID is made of the crossing that an alert is about.
+func alertID(rule, level string, crossing uint64, fired ledger.Time, state string) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{"saldo alert", rule, level, strconv.FormatUint(crossing, 10),
+		strconv.FormatInt(int64(fired), 10), state}, "\x00")))
+	return "msg_" + hex.EncodeToString(sum[:15])
 }
 
 // describe says in a sentence what has happened.
