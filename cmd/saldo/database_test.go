@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -197,5 +198,60 @@ func TestStoreSetting(t *testing.T) {
 		if got := withoutSecret(place); got != want {
 			t.Errorf("%s is shown as %s", place, got)
 		}
+	}
+}
+
+// TestRevokedElsewhere revokes a key through one node: another, which has used it
+// a moment ago, takes nothing more for it.
+func TestRevokedElsewhere(t *testing.T) {
+	url, keys := pgtest.Need(t, pgtest.Options{}).URL("postgres"), filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(keys, []byte("1 "+strings.Repeat("A", 42)+"E="), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first := startNode(t, testConfig(t, "--store", url, "--master-key-file", keys))
+	second := startNode(t, testConfig(t, "--store", url, "--master-key-file", keys))
+	operator := first.client()
+	a, err := operator.Open(t.Context(), native.AccountRequest{Unit: "USD"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := operator.Do(t.Context(), http.MethodPost, "/v1/accounts/"+a.ID+"/topups", object{"id": "in", "amount": "10"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var key struct{ ID, Secret string }
+	if err := operator.Do(t.Context(), http.MethodPost, "/v1/credentials", object{"dialect": "native", "scopes": []string{"read", "charge", "topup"}}, &key); err != nil {
+		t.Fatal(err)
+	}
+	robot := native.Client{URL: second.url(), Token: key.Secret}
+	charge := func(id string) error {
+		return robot.Do(t.Context(), http.MethodPost, "/v1/accounts/"+a.ID+"/charges", object{"id": id, "amount": "1"}, nil)
+	}
+	for _, id := range []string{"c1", "c2"} {
+		if err := charge(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := operator.Do(t.Context(), http.MethodDelete, "/v1/credentials/"+key.ID, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	charges := "/v1/accounts/" + a.ID + "/charges"
+	for _, c := range []struct{ path, body string }{
+		{charges, `{"id": "c3", "amount": "1"}`},
+		{charges, `{"id": "c1", "amount": "1"}`}, // a repeat
+		{charges, `{"id": "c4", "amount": "100"}`},
+		{charges, `{"id": "c5"}`},
+		{"/v1/accounts/0190b6a2-0000-7000-8000-000000000000/charges", `{"id": "c6", "amount": "1"}`},
+		{"/v1/accounts/" + a.ID + "/holds", `{"id": "h1", "amount": "1"}`},
+		{"/v1/transfers/c1/refunds", `{"id": "r1"}`},
+		{"/v1/transfers", `{"id": "t1", "from": "@cash:USD", "to": "` + a.ID + `", "amount": "1"}`},
+	} {
+		var fault *native.Error
+		err := robot.Do(t.Context(), http.MethodPost, c.path, json.RawMessage(c.body), nil)
+		if !errors.As(err, &fault) || fault.Status != http.StatusUnauthorized {
+			t.Errorf("%s %s by a key that is revoked: %v", c.path, c.body, err)
+		}
+	}
+	if status, body := second.get(t, second.url()+"/v1/accounts/"+a.ID+"/balance", "Authorization", "Bearer "+operator.Token); status != 200 || !strings.Contains(body, `"spendable":"8.000000"`) {
+		t.Errorf("%d %s, want what two charges have left", status, body)
 	}
 }
