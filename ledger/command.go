@@ -157,18 +157,20 @@ type Payee struct {
 // Capture pays from a hold. What the hold does not have is raised first, which
 // may be refused for funds; what it has never is.
 type Capture struct {
-	ID    string
-	Hold  string
-	To    []Payee // every amount above zero; empty: all that remains, to @revenue
-	Final bool    // release what is left
-	Usage Usage
-	Text  *Text
+	ID     string
+	Hold   string
+	NoMove bool    // the caller knows that the hold is no move's between books: nobody looks whether it is
+	To     []Payee // every amount above zero; empty: all that remains, to @revenue
+	Final  bool    // release what is left
+	Usage  Usage
+	Text   *Text
 }
 
 // Release ends a hold.
 type Release struct {
-	Hold string
-	Text *Text
+	Hold   string
+	NoMove bool // as of [Capture]
+	Text   *Text
 }
 
 // Extend gives a hold a new deadline.
@@ -195,7 +197,10 @@ type RecordWrite struct {
 	Kind, Key string
 	// Expect is the version that the writer saw; 0: the record must not exist;
 	// AnyVersion: whatever it is.
-	Expect   uint64
+	Expect uint64
+	// Fresh says that Key was made up for this record, of enough chance that there
+	// can be no other: nobody looks whether there is. Expect is 0.
+	Fresh    bool
 	Delete   bool
 	Keep     bool // leave data, index and deadline as they are: only counters change
 	Data     []byte

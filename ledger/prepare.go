@@ -190,7 +190,11 @@ func (l *Ledger) prepare(ctx context.Context, p *prepared) error {
 		l.hope(p)
 	}
 	for i := range c.Records {
-		p.records.add(l.records, RecordKey{p.book.id, c.Records[i].Kind, c.Records[i].Key})
+		w := &c.Records[i]
+		e := p.records.add(l.records, RecordKey{p.book.id, w.Kind, w.Key})
+		if w.Fresh {
+			l.records.fill(e, nil)
+		}
 	}
 	err := l.load(ctx, p)
 	for n := 0; err == nil && l.follow(p, &n); {
@@ -249,9 +253,11 @@ func (l *Ledger) plan(p *prepared, op Op) {
 		}
 	}
 	hold := func(id string) { p.holds.add(l.holds, RefOf(p.c.Tenant, id)) }
-	held := func(id string) {
+	held := func(id string, noMove bool) {
 		hold(id)
-		p.records.add(l.records, RecordKey{p.book.id, moveKind, id})
+		if !noMove {
+			p.records.add(l.records, RecordKey{p.book.id, moveKind, id})
+		}
 	}
 	switch op := op.(type) {
 	case *Transfer:
@@ -274,16 +280,16 @@ func (l *Ledger) plan(p *prepared, op Op) {
 		}
 	case *Capture:
 		own(op.ID)
-		held(op.Hold)
+		held(op.Hold, op.NoMove)
 		for _, to := range op.To {
 			account(to.To)
 		}
 	case *Release:
-		held(op.Hold)
+		held(op.Hold, op.NoMove)
 	case *Extend:
-		held(op.Hold)
+		held(op.Hold, false)
 	case *Raise:
-		held(op.Hold)
+		held(op.Hold, false)
 	case *Expire:
 		for _, ref := range op.Holds {
 			p.holds.add(l.holds, ref)

@@ -102,7 +102,7 @@ func statusIndex(hit string, s AssignmentStatus) string { return hit + "/" + s.S
 
 // work adds the writing of an assignment.
 func (c *change) work(a *assignment) {
-	c.write(ledger.RecordWrite{Kind: kindAssignment, Key: a.id, Expect: a.version, Data: a.pack(), Index: a.index(), Deadline: a.due()})
+	c.write(ledger.RecordWrite{Kind: kindAssignment, Key: a.id, Expect: a.version, Fresh: a.version == 0, Data: a.pack(), Index: a.index(), Deadline: a.due()})
 }
 
 // assignment returns the record of an assignment of the book, or nil.
@@ -194,7 +194,7 @@ func (r *Requester) Approve(ctx context.Context, id, feedback string, override b
 // approve adds the payment of submitted work.
 func (c *change) approve(ctx context.Context, a *assignment, h *hit) error {
 	if to := c.payees(a, h); len(to) > 0 {
-		c.Ops = append(c.Ops, &ledger.Capture{Hold: h.hold, To: to})
+		c.Ops = append(c.Ops, &ledger.Capture{Hold: h.hold, NoMove: true, To: to})
 	}
 	was := *h
 	a.status, a.approvedAt = Approved, c.now

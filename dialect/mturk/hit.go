@@ -226,7 +226,7 @@ func (c *change) save(ctx context.Context, was, h *hit, paid int64) error {
 		h.quiet, h.reviewing = 0, false
 	}
 	c.cover(h, paid)
-	c.write(ledger.RecordWrite{Kind: kindHIT, Key: h.id, Expect: h.version, Data: h.pack(), Index: h.index(), Deadline: h.deadline(c.now, c.r.d.o.KeepFor)})
+	c.write(ledger.RecordWrite{Kind: kindHIT, Key: h.id, Expect: h.version, Fresh: was == nil, Data: h.pack(), Index: h.index(), Deadline: h.deadline(c.now, c.r.d.o.KeepFor)})
 	return c.count(ctx, was, h)
 }
 
@@ -244,11 +244,11 @@ func (c *change) cover(h *hit, paid int64) {
 	case need > have:
 		c.Ops = append(c.Ops, &ledger.Raise{Hold: h.hold, Amount: h.each().steps(need-have, c.r.scale)})
 	case need == 0:
-		c.Ops = append(c.Ops, &ledger.Release{Hold: h.hold})
+		c.Ops = append(c.Ops, &ledger.Release{Hold: h.hold, NoMove: true})
 	case c.loose:
 		need = have
 	default: // a hold is released as a whole
-		c.Ops = append(c.Ops, &ledger.Release{Hold: h.hold}, amount(need))
+		c.Ops = append(c.Ops, &ledger.Release{Hold: h.hold, NoMove: true}, amount(need))
 		h.hold, c.shrunk = c.ID, true
 	}
 	h.held = need
@@ -362,7 +362,7 @@ func (c *change) newHIT(ctx context.Context, in *NewHIT, t *HITType) (*HIT, erro
 	}
 	if data := in.Content.pack(); data != nil {
 		h.content = true
-		c.write(ledger.RecordWrite{Kind: kindContent, Key: h.id, Data: data})
+		c.write(ledger.RecordWrite{Kind: kindContent, Key: h.id, Fresh: true, Data: data})
 	}
 	if err := c.save(ctx, nil, h, 0); err != nil {
 		return nil, err

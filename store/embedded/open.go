@@ -184,6 +184,10 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		ReadOnly:                    s.options.ReadOnly,
 	}
 	o.TargetFileSizes[0] = 4 << 20
+	// Deletions lie together: holds that were open, deadlines that were met. A tenth
+	// of a table would be enough to have it written again at once, for scans that do
+	// not come there before it is compacted anyway.
+	o.Experimental.TombstoneDenseCompactionThreshold = 0.5
 	for i := range o.Levels {
 		l := &o.Levels[i]
 		l.BlockSize = 16 << 10
