@@ -300,29 +300,33 @@ func isDateTime(s string) bool {
 // parts returns of how many messages a text consists, each of which is paid for:
 // one of 160 characters of GSM 03.38, or up to three of 153 that belong together;
 // in UCS-2 of 70 and 67. It is 0 if the text is too long. A character that
-// GSM 03.38 lacks counts as the one that takes its place.
+// GSM 03.38 lacks counts as the one that takes its place. One that takes the room
+// of two is in one part or the next, never in both.
 func parts(text, encoding string, concat bool) int64 {
-	alone, joined, n := 160, 153, 0
+	alone, joined := 160, 153
 	if encoding == ucs2 {
 		alone, joined = 70, 67
 	}
+	all, used, n := 0, 0, int64(1) // used: of the nth part
 	for _, r := range text {
-		switch {
-		case encoding == ucs2:
-			n += utf16.RuneLen(r)
-		case strings.ContainsRune("^{}\\[~]|€\f", r): // of the extension table
-			n += 2
-		default:
-			n++
+		width := 1
+		if encoding == ucs2 {
+			width = utf16.RuneLen(r)
+		} else if strings.ContainsRune("^{}\\[~]|€\f", r) { // of the extension table
+			width = 2
+		}
+		all += width
+		if used += width; used > joined {
+			n, used = n+1, width
 		}
 	}
 	switch {
-	case n <= alone:
+	case all <= alone:
 		return 1
-	case !concat || n > maxParts*joined:
+	case !concat || n > maxParts:
 		return 0
 	}
-	return int64((n + joined - 1) / joined)
+	return n
 }
 
 // charge sets aside what the messages cost, hands them on, and pays for those

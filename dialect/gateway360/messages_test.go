@@ -334,6 +334,10 @@ func TestParts(t *testing.T) {
 		{strings.Repeat("ñ", 160), gsm7, false, 1}, {strings.Repeat("ó", 70), ucs2, false, 1}, {strings.Repeat("ó", 71), ucs2, true, 2},
 		{strings.Repeat("ó", 201), ucs2, true, 3}, {strings.Repeat("ó", 202), ucs2, true, 0}, {strings.Repeat("😀", 35), ucs2, false, 1},
 		{strings.Repeat("😀", 36), ucs2, false, 0}, {strings.Repeat("😀", 36), ucs2, true, 2},
+		// Of two characters' room, one is left at a part's end: the next part begins.
+		{strings.Repeat("x", 152) + "€" + strings.Repeat("x", 151), gsm7, true, 2}, {strings.Repeat("x", 152) + "€" + strings.Repeat("x", 152), gsm7, true, 3},
+		{strings.Repeat("€", 229), gsm7, true, 0}, {strings.Repeat("€", 228), gsm7, true, 3}, {strings.Repeat("😀", 67), ucs2, true, 3},
+		{strings.Repeat("x", 159) + "€", gsm7, false, 0}, {strings.Repeat("x", 158) + "€", gsm7, true, 1},
 	} {
 		if got := parts(c.text, c.encoding, c.concat); got != c.want {
 			t.Errorf("%d bytes of %s, concat %v, are %d parts, want %d", len(c.text), c.encoding, c.concat, got, c.want)

@@ -64,6 +64,7 @@ func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
 		r.metrics = o.Metrics.Operation(auth.Gateway360, r.operation)
 		s.routes[r.path] = &r
 	}
+	l.OnDue(kindBegun, s.unmake)
 	return dialect.NewHandler(s.o, o.Metrics.Operation(auth.Gateway360, "unknown"), s.answer, func(x *dialect.Exchange) {
 		s.refuse(x, refuse(idInternal, ""))
 	})

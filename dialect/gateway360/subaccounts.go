@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 
 	"saldo/auth"
 	"saldo/ledger"
@@ -218,16 +220,26 @@ func (s *server) createSubaccount(c *call) error {
 	if err != nil {
 		return err
 	}
+	now, err := s.ledger.Now()
+	if err != nil {
+		return err
+	}
 	op := &ledger.OpenAccount{ID: s.ledger.NewID(), Parent: parent.ID, Mode: ledger.Own, Profile: &ledger.Text{Data: about}}
-	if _, err := s.post(c, parent, &ledger.Command{Ops: []ledger.Op{op}}); err != nil {
+	mark := ledger.RecordWrite{Kind: kindBegun, Key: op.ID.String(), Data: begun{V: 1, Actor: c.cred.Number}.encode(), Deadline: now.Add(making)}
+	res, err := s.post(c, parent, &ledger.Command{Ops: []ledger.Op{op}, Records: []ledger.RecordWrite{mark}})
+	if err != nil {
 		return err
 	}
 	spec.Root = op.ID
 	key, err := s.nameAndKey(c, spec)
+	if err == nil {
+		done := ledger.RecordWrite{Kind: kindBegun, Key: mark.Key, Expect: res.Event.Records[0].Version, Delete: true}
+		_, err = s.post(c, parent, &ledger.Command{Records: []ledger.RecordWrite{done}})
+	}
 	if err != nil { // what is half done would stand in the way of another try
 		undo, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), finishing)
 		defer cancel()
-		return errors.Join(err, s.remove(undo, c.cred, op.ID, func(*ledger.Account) (*ledger.Account, error) { return parent, nil }))
+		return errors.Join(err, s.remove(undo, c.cred.Number, op.ID, s.parent(undo)))
 	}
 	c.Out = append(c.Out, `{"status":"ok","result":{"user_name":`...)
 	c.Out = appendText(c.Out, p.userName)
@@ -237,6 +249,65 @@ func (s *server) createSubaccount(c *call) error {
 	c.Out = appendText(c.Out, key)
 	c.Out = append(c.Out, `}}`...)
 	return nil
+}
+
+// kindBegun is the kind of the records of sub-accounts, whose ids are their keys,
+// that are being made. An account is in its tenant's book, its name and its key
+// in the operator's, so that one command cannot make them: should the server end
+// in between, what there is of it is taken away when the record is due. Nobody
+// was told its key.
+const kindBegun = "gateway360.begun"
+
+// making is how long making a sub-account may take.
+const making = time.Minute
+
+// A begun is the JSON of such a record.
+type begun struct {
+	V     int    `json:"v"`
+	Actor uint64 `json:"actor"`          // credential that asked for the sub-account
+	Ends  bool   `json:"ends,omitempty"` // it is being taken away: who made it comes too late
+}
+
+func (b begun) encode() []byte {
+	data, err := json.Marshal(b)
+	if err != nil {
+		panic(err) // it is of a type that marshals
+	}
+	return data
+}
+
+// unmake takes away what is half done of a sub-account. One that is in use
+// already stays.
+func (s *server) unmake(ctx context.Context, r *ledger.Record) (*ledger.Command, error) {
+	var b begun
+	id, ok := ledger.ParseAccountID(r.Key)
+	if err := json.Unmarshal(r.Data, &b); err != nil || b.V != 1 || !ok {
+		return nil, fmt.Errorf("gateway360: the sub-account %s that was begun cannot be read (was it written by a newer version?)", r.Key)
+	}
+	a, err := s.ledger.Account(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	w := ledger.RecordWrite{Kind: r.Kind, Key: r.Key, Expect: r.Version}
+	if !b.Ends {
+		b.Ends = true
+		w.Data, w.Deadline = b.encode(), r.Deadline+1
+	} else {
+		err := s.remove(ctx, b.Actor, id, s.parent(ctx))
+		var refused *refusal
+		if code := ledger.CodeOf(err); code.Retryable() || code == ledger.Internal && !errors.As(err, &refused) {
+			return nil, err
+		} else if err != nil {
+			s.o.Logger.Warn("a sub-account of which nobody was told the key stays: it is in use", "dialect", auth.Gateway360, "account", id, "error", err)
+		}
+		w.Delete = true
+	}
+	return &ledger.Command{Tenant: a.Tenant, Book: a.Book, Records: []ledger.RecordWrite{w}}, nil
+}
+
+// parent returns what finds the account above another.
+func (s *server) parent(ctx context.Context) func(*ledger.Account) (*ledger.Account, error) {
+	return func(a *ledger.Account) (*ledger.Account, error) { return s.ledger.Account(ctx, a.Parent) }
 }
 
 var errNameTaken = refuse(idBad, "Parameter `user_name` is the name of an account already.")
@@ -263,7 +334,7 @@ func (s *server) deleteSubaccount(c *call) error {
 	if err != nil {
 		return err
 	}
-	err = s.remove(c.Context(), c.cred, a.ID, func(a *ledger.Account) (*ledger.Account, error) {
+	err = s.remove(c.Context(), c.cred.Number, a.ID, func(a *ledger.Account) (*ledger.Account, error) {
 		unit, err := s.ledger.UnitOf(c.Context(), a)
 		if err != nil {
 			return nil, err
@@ -280,7 +351,7 @@ func (s *server) deleteSubaccount(c *call) error {
 // remove closes an account, ends its keys and frees its names. A balance goes to
 // the account that heir returns. What was done before is not done again: a
 // request that broke off is finished by its repeat.
-func (s *server) remove(ctx context.Context, cred *auth.Credential, id ledger.AccountID, heir func(*ledger.Account) (*ledger.Account, error)) error {
+func (s *server) remove(ctx context.Context, actor uint64, id ledger.AccountID, heir func(*ledger.Account) (*ledger.Account, error)) error {
 	const tries = 8
 	for n := 1; ; n++ {
 		a, err := s.ledger.Account(ctx, id)
@@ -288,13 +359,13 @@ func (s *server) remove(ctx context.Context, cred *auth.Credential, id ledger.Ac
 			return err
 		}
 		if a.Status == ledger.StatusClosed {
-			return s.forget(ctx, cred, a)
+			return s.forget(ctx, actor, a)
 		}
 		ops, err := closing(a, heir)
 		if err != nil {
 			return err
 		}
-		_, err = s.ledger.Post(ctx, &ledger.Command{Tenant: a.Tenant, Book: a.Book, Actor: cred.Number, Ops: ops})
+		_, err = s.ledger.Post(ctx, &ledger.Command{Tenant: a.Tenant, Book: a.Book, Actor: actor, Ops: ops})
 		switch code := ledger.CodeOf(err); {
 		case code == ledger.OK:
 		case n < tries && (code == ledger.NotEmpty || code == ledger.Insufficient): // the balance moved meanwhile
@@ -326,7 +397,7 @@ func closing(a *ledger.Account, heir func(*ledger.Account) (*ledger.Account, err
 }
 
 // forget ends the keys of an account that is closed, and frees its user_names.
-func (s *server) forget(ctx context.Context, cred *auth.Credential, a *ledger.Account) error {
+func (s *server) forget(ctx context.Context, actor uint64, a *ledger.Account) error {
 	for from := ""; ; {
 		keys, next, err := s.auth.List(ctx, a.Tenant, a.ID, from, 100)
 		if err != nil {
@@ -334,7 +405,7 @@ func (s *server) forget(ctx context.Context, cred *auth.Credential, a *ledger.Ac
 		}
 		for i := range keys {
 			if k := &keys[i]; k.Dialect == auth.Gateway360 && !k.Revoked {
-				if _, _, err := s.auth.Revoke(ctx, cred.Number, "", k.ID); err != nil {
+				if _, _, err := s.auth.Revoke(ctx, actor, "", k.ID); err != nil {
 					return err
 				}
 			}
@@ -351,7 +422,7 @@ func (s *server) forget(ctx context.Context, cred *auth.Credential, a *ledger.Ac
 		if e.Dialect != auth.Gateway360 {
 			continue
 		}
-		if _, err := s.auth.Unmap(ctx, cred.Number, "", a.Tenant, e.Dialect, e.External); err != nil && ledger.CodeOf(err) != ledger.NotFound {
+		if _, err := s.auth.Unmap(ctx, actor, "", a.Tenant, e.Dialect, e.External); err != nil && ledger.CodeOf(err) != ledger.NotFound {
 			return err
 		}
 	}

@@ -1,15 +1,19 @@
 package gateway360
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"saldo/auth"
+	"saldo/dialect"
 	"saldo/dialect/dialecttest"
 	"saldo/dialect/native"
 	"saldo/ledger"
@@ -125,6 +129,75 @@ func TestCreateRefused(t *testing.T) {
 	if err != nil || len(keys) != 1 || len(keys[0].Allow) != 1 || keys[0].Allow[0] != near[0] || keys[0].Scopes != auth.Read {
 		t.Errorf("the new keys are %+v, %v", keys, err)
 	}
+}
+
+// ending is chance that ends a request where it is needed, as if the server had
+// ended.
+type ending struct{ now atomic.Bool }
+
+func (e *ending) Read(p []byte) (int, error) {
+	if e.now.CompareAndSwap(true, false) {
+		panic("the server ends")
+	}
+	return rand.Read(p)
+}
+
+// TestCreateEnds ends the making of a sub-account between the account and its
+// key, and after the key: nothing stays of what nobody was told.
+func TestCreateEnds(t *testing.T) {
+	w := dialecttest.OpenAt(t, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	s := newShop(t, w, quiet, "EUR", "10")
+	chance := new(ending)
+	keys, err := auth.Open(t.Context(), w.Ledger, dialecttest.Keys, auth.Options{Now: w.Clock.Now, Rand: chance})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := Options{Options: dialect.Options{Logger: slog.New(slog.DiscardHandler)}}
+	s.h = New(w.Ledger, keys, options) // the world's own keys come again
+	chance.now.Store(true)
+	s.says(t, pathSubaccountCreate, s.about("half", person1), `"error_id":"INTERNAL_ERROR"`)
+	s.says(t, pathSubaccountCreate, s.about("half", person1), "name of an account already") // it may still be being made
+	whole := s.create(t, "whole")
+	e, err := w.Auth.Resolve(t.Context(), auth.Gateway360, "whole")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := w.Ledger.Account(t.Context(), e.Account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.says(t, pathSubaccountAdd, s.about("whole", `,"amount":"1"`), `"status":"ok"`)
+	used := s.create(t, "used")
+	inUse, err := w.Auth.Resolve(t.Context(), auth.Gateway360, "used")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name(w, "below", s.Open(native.AccountRequest{Parent: inUse.Account.String()}, ""))
+	for _, id := range []ledger.AccountID{e.Account, inUse.Account} { // as before its last command
+		mark := ledger.RecordWrite{Kind: kindBegun, Key: id.String(), Data: begun{V: 1}.encode(), Deadline: a.Created}
+		if _, err := w.Ledger.Post(t.Context(), &ledger.Command{Tenant: a.Tenant, Book: a.Book, Records: []ledger.RecordWrite{mark}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.h = New(w.Ledger, keys, options) // as after a restart
+	w.Clock.Set(w.Clock.Now().Add(2 * making))
+	for range 2 { // the first time says that it ends, the second time ends it
+		if err := w.Ledger.ActDue(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for row, err := range w.Ledger.Scan(t.Context(), ledger.Query{List: ledger.ListDeadlines, Until: ledger.MaxTime}) {
+		t.Errorf("left is %+v, %v", row.Due, err)
+	}
+	above, err := w.Ledger.Account(t.Context(), s.account)
+	if err != nil || above.Children != 1 {
+		t.Errorf("%d sub-accounts are there, %v", above.Children, err)
+	}
+	s.want(t, "10.000000 0.000000")
+	s.says(t, pathBalance, `{"api_key":"`+whole+`"}`, `"error_id":"UNAUTHORIZED"`)
+	s.says(t, pathBalance, `{"api_key":"`+used+`"}`, `"status":"ok"`)
+	s.create(t, "half")
+	s.create(t, "whole")
 }
 
 // TestCreateTogether has many make a sub-account of one name: one does, and the
