@@ -224,7 +224,7 @@ func TestFailures(t *testing.T) {
 			t.Errorf("%v is answered %s, and logged %q", c.err, rec.Body, &log)
 		}
 	}
-	h := New(nil, w.Auth, Options{}) // which cannot but panic
+	h := New(new(ledger.Ledger), w.Auth, Options{}) // which cannot but panic
 	key := w.Issue(auth.Gateway360, w.Account("EUR", "1"), auth.Read).Secret
 	if got := ask(t, h, dialecttest.Request(t, post(pathBalance, `{"api_key":"`+key+`"}`))); !strings.HasPrefix(got, idInternal) {
 		t.Errorf("a panic is answered %s", got)
