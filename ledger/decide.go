@@ -39,6 +39,9 @@ func (d *decision) decide(s State, now Time, c *Command) (*Event, *Refusal) {
 	if c.ID != "" {
 		e.Print = c.Print()
 	}
+	if len(c.Ops) > 0 && isOp[*Transfer](c.Ops[0]) {
+		e.Transfers = make([]Posting, 0, len(c.Ops))
+	}
 	if n := len(c.Records); n > 0 {
 		e.Records = make([]RecordChange, 0, n)
 	}

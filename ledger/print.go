@@ -3,6 +3,7 @@ package ledger
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 
 	"saldo/money"
 )
@@ -20,7 +21,7 @@ func (c *Command) Print() (p Print) {
 		copy(p[:], sum[:])
 		return p
 	}
-	b := append(buf[:0], 1)
+	b := append(slices.Grow(buf[:0], 96*len(c.Ops)), 1)
 	b = binary.AppendUvarint(b, uint64(c.Book))
 	for _, op := range c.Ops {
 		b = appendOp(b, op)

@@ -42,9 +42,10 @@ type Use struct {
 // A refund gives back a price and no count: what was used was used. The Use is
 // valid during the call.
 func (e *Event) EachUse(use func(*Use)) {
+	var u Use
 	for i := range e.Transfers {
 		p := &e.Transfers[i]
-		u := Use{Account: p.From, Usage: p.Usage, Price: p.Amount}
+		u = Use{Account: p.From, Usage: p.Usage, Price: p.Amount}
 		switch {
 		case p.Kind == Charge:
 			u.counts()

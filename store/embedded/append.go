@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -135,7 +136,15 @@ func (s *Store) fill(to *pebble.Batch, b *ledger.Batch) error {
 	for i := range b.Books {
 		w.book(&b.Books[i])
 	}
-	for _, a := range b.Accounts {
+	// A key that follows the one before finds its place among those in Pebble's
+	// memory in half the time.
+	s.order = s.order[:0]
+	for i, a := range b.Accounts {
+		s.order.add(&a.ID, i)
+	}
+	s.order.sort()
+	for _, p := range s.order {
+		a := b.Accounts[p.place]
 		w.set(accountKey(w.key[:0], a.ID), appendAccount(w.value[:0], a))
 	}
 	for _, h := range b.Holds {
@@ -148,6 +157,23 @@ func (s *Store) fill(to *pebble.Batch, b *ledger.Batch) error {
 		w.set(refundKey(w.key[:0], r.Of), appendRefund(w.value[:0], r.Refunded))
 	}
 	return w.err
+}
+
+// An accountOrder sorts the places of a list as the ids of the accounts that
+// stand there.
+type accountOrder []accountPlace
+
+type accountPlace struct {
+	high, low uint64 // of the id
+	place     int
+}
+
+func (o *accountOrder) add(id *ledger.AccountID, place int) {
+	*o = append(*o, accountPlace{be.Uint64(id[:8]), be.Uint64(id[8:]), place})
+}
+
+func (o accountOrder) sort() {
+	slices.SortFunc(o, func(a, b accountPlace) int { return cmp.Or(cmp.Compare(a.high, b.high), cmp.Compare(a.low, b.low)) })
 }
 
 func erases(b *ledger.Batch) bool {

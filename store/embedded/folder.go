@@ -17,10 +17,36 @@ type folder struct {
 	events  uint64                            // since the last flush
 	marks   map[ledger.BookID]uint64          // watermarks to be written
 	tenants map[ledger.BookID]ledger.TenantID // of the books met so far
-	chunks  map[ledger.AccountID]*chunk
-	words   map[ledger.AccountID][]string // of profiles, where the batch changes them
-	sums    sums
+	places  map[ledger.AccountID]int          // in accounts
+	touched []folded                          // that the batch writes rows of
+	order   accountOrder                      // scratch
+	words   map[ledger.AccountID][]string     // of profiles, where the batch changes them
+	sums    sums                              // those that are not in accounts
 	trees   trees
+}
+
+// A folded is what the next batch writes of an account.
+type folded struct {
+	id    ledger.AccountID
+	chunk chunk // of its statement
+	tree  tree  // that it is in, once it is known
+	used  used  // by itself on a day, in all categories
+}
+
+// usedKey is the key of the row that used is.
+func (a *folded) usedKey() *usageKey {
+	return &usageKey{account: a.id, unit: a.tree.unit, day: a.used.day}
+}
+
+// account returns what is folded of an account, valid until the next call.
+func (f *folder) account(id ledger.AccountID) *folded {
+	i, ok := f.places[id]
+	if !ok {
+		i = len(f.touched)
+		f.places[id] = i
+		f.touched = append(f.touched, folded{id: id})
+	}
+	return &f.touched[i]
 }
 
 func newFolder(s *Store, indexes []derived) *folder {
@@ -28,7 +54,7 @@ func newFolder(s *Store, indexes []derived) *folder {
 		writer: writer{batch: s.db.NewBatch()}, s: s, indexes: indexes,
 		marks:   map[ledger.BookID]uint64{},
 		tenants: map[ledger.BookID]ledger.TenantID{},
-		chunks:  map[ledger.AccountID]*chunk{},
+		places:  map[ledger.AccountID]int{},
 		words:   map[ledger.AccountID][]string{},
 		sums:    sums{},
 		trees:   trees{},
@@ -47,9 +73,7 @@ func (f *folder) event(book ledger.BookID, e *ledger.Event) {
 
 // flush writes the batch and begins another.
 func (f *folder) flush() error {
-	for id, c := range f.chunks {
-		f.set(chunkKey(f.key[:0], id, c.first), c.value)
-	}
+	f.addAccounts()
 	f.addSums()
 	for book, seq := range f.marks {
 		f.set(watermarkKey(f.key[:0], book), appendWatermark(f.value[:0], seq))
@@ -59,16 +83,39 @@ func (f *folder) flush() error {
 	}
 	f.s.indexRows.Add(uint64(f.batch.Count()))
 	err := f.s.commit(f.batch, pebble.NoSync)
+	size := f.batch.Len()
 	f.batch.Close()
-	f.batch, f.events = f.s.db.NewBatch(), 0
-	clear(f.chunks)
+	f.batch, f.events = f.s.db.NewBatchWithSize(size), 0 // the next may well be as large
 	clear(f.marks)
 	clear(f.words)
 	return err
 }
 
 // rows is about how many rows the next flush writes.
-func (f *folder) rows() int { return len(f.chunks) + len(f.sums) + int(f.batch.Count()) }
+func (f *folder) rows() int { return 2*len(f.touched) + len(f.sums) + int(f.batch.Count()) }
+
+// addAccounts puts the rows of accounts into the batch. They go in order of
+// their keys: in it Pebble has little to sort.
+func (f *folder) addAccounts() {
+	f.order = f.order[:0]
+	for i := range f.touched {
+		f.order.add(&f.touched[i].id, i)
+	}
+	f.order.sort()
+	for _, p := range f.order {
+		if a := &f.touched[p.place]; a.chunk.first != 0 {
+			f.addChunk(a.id, &a.chunk)
+		}
+	}
+	for _, p := range f.order {
+		if a := &f.touched[p.place]; a.used.any {
+			f.merge(a.usedKey().append(f.key[:0]), appendSum(f.value[:0], &a.used.sum))
+		}
+	}
+	clear(f.places)
+	clear(f.touched)
+	f.touched = f.touched[:0]
+}
 
 // tenant returns whose book it is.
 func (f *folder) tenant(book ledger.BookID) ledger.TenantID {
@@ -91,8 +138,8 @@ func (f *folder) tenant(book ledger.BookID) ledger.TenantID {
 //
 // A busy account gets one chunk a flush, however many events there are in it.
 type chunk struct {
-	first, last uint64
-	value       []byte
+	first, last uint64 // 0: there is none
+	rest        []byte // of the row, after its version
 }
 
 const chunkBytes = 4 << 10
@@ -100,18 +147,22 @@ const chunkBytes = 4 << 10
 func (f *folder) statement(_ ledger.BookID, e *ledger.Event) {
 	for i := range e.Touched {
 		id := e.Touched[i].Account
-		c := f.chunks[id]
-		switch {
-		case c == nil:
-			f.chunks[id] = &chunk{e.Seq, e.Seq, []byte{rowVersion}}
-		case len(c.value) >= chunkBytes:
-			f.set(chunkKey(f.key[:0], id, c.first), c.value)
-			*c = chunk{e.Seq, e.Seq, append(c.value[:0], rowVersion)}
-		default:
-			c.value = binary.AppendUvarint(c.value, e.Seq-c.last)
-			c.last = e.Seq
+		c := &f.account(id).chunk
+		if len(c.rest) >= chunkBytes {
+			f.addChunk(id, c)
+			c.first, c.rest = 0, c.rest[:0]
 		}
+		if c.first == 0 {
+			c.first = e.Seq
+		} else {
+			c.rest = binary.AppendUvarint(c.rest, e.Seq-c.last)
+		}
+		c.last = e.Seq
 	}
+}
+
+func (f *folder) addChunk(id ledger.AccountID, c *chunk) {
+	f.set(chunkKey(f.key[:0], id, c.first), append(append(f.value[:0], rowVersion), c.rest...))
 }
 
 // decodeChunk appends a chunk's seqs to dst.

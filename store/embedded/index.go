@@ -148,7 +148,7 @@ func (ix *indexer) work() error {
 			since = time.Now()
 		}
 		for _, item := range items {
-			f.trees.learn(item.rows)
+			f.learn(item.rows)
 			f.tenants[item.book] = item.tenant
 			for _, e := range item.events {
 				f.event(item.book, e)

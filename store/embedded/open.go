@@ -89,6 +89,7 @@ type Store struct {
 	writing sync.Mutex // held by Append
 	heads   map[ledger.BookID]ledger.Head
 	scratch []byte
+	order   accountOrder // scratch
 
 	views  views
 	dead   atomic.Pointer[error] // why the store refuses everything

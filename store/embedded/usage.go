@@ -75,10 +75,10 @@ func appendSum(dst []byte, s *ledger.UsageSum) []byte {
 	return appendBytes(s.Count.AppendVarint(dst), s.Unit)
 }
 
-func decodeSum(b []byte) (*ledger.UsageSum, error) {
+func decodeSum(b []byte) (s ledger.UsageSum, err error) {
 	r := readRow(b, rowVersion)
 	mixed := r.byte()
-	s := &ledger.UsageSum{Mixed: mixed == 1, Price: r.amount(), Count: r.amount(), Unit: r.string()}
+	s = ledger.UsageSum{Mixed: mixed == 1, Price: r.amount(), Count: r.amount(), Unit: r.string()}
 	r.bad = r.bad || mixed > 1 || s.Mixed && s.Unit != ""
 	return s, r.end()
 }
@@ -88,20 +88,20 @@ func decodeSum(b []byte) (*ledger.UsageSum, error) {
 var sumMerger = &pebble.Merger{
 	Name: "saldo.usage",
 	Merge: func(_, value []byte) (pebble.ValueMerger, error) {
-		sum, err := decodeSum(value)
-		if err != nil {
-			return nil, err
-		}
-		return &sumInProgress{*sum}, nil
+		m := new(sumInProgress)
+		return m, m.MergeNewer(value)
 	},
 }
 
-type sumInProgress struct{ sum ledger.UsageSum }
+type sumInProgress struct {
+	sum ledger.UsageSum
+	row [48]byte // room for it: compactions merge many
+}
 
 func (m *sumInProgress) MergeNewer(value []byte) error {
 	sum, err := decodeSum(value)
 	if err == nil {
-		m.sum.Add(*sum)
+		m.sum.Add(sum)
 	}
 	return err
 }
@@ -109,7 +109,7 @@ func (m *sumInProgress) MergeNewer(value []byte) error {
 func (m *sumInProgress) MergeOlder(value []byte) error { return m.MergeNewer(value) } // the order is all one
 
 func (m *sumInProgress) Finish(bool) ([]byte, io.Closer, error) {
-	return appendSum(nil, &m.sum), nil, nil
+	return appendSum(m.row[:0], &m.sum), nil, nil
 }
 
 // sums are what is to be merged into rows of usage with the next batch.
@@ -117,22 +117,62 @@ type sums map[usageKey]*ledger.UsageSum
 
 // A tree is the unit of an account and the accounts above it.
 type tree struct {
+	known bool
 	unit  uint32
 	above []ledger.AccountID
+}
+
+// each calls add with the key of every row that a use goes into.
+func (in *tree) each(u *ledger.Use, day ledger.Day, add func(*usageKey)) {
+	for _, category := range u.Categories() {
+		k := usageKey{u.Account, false, in.unit, category, day}
+		add(&k)
+		k.below = true
+		for _, k.account = range in.above {
+			add(&k)
+		}
+	}
+}
+
+// used is the row of usage of an account that every charge of it goes into: what
+// it used itself on a day, in all categories.
+type used struct {
+	any bool
+	day ledger.Day
+	sum ledger.UsageSum
+}
+
+// takes reports whether it is this row that a key names.
+func (s *used) takes(k *usageKey) bool {
+	return k.category == "" && !k.below && (!s.any || s.day == k.day)
 }
 
 // mostTrees bounds what is kept from one batch to the next.
 const mostTrees = 16 << 10
 
 func (f *folder) usage(_ ledger.BookID, e *ledger.Event) {
-	f.fail(f.trees.each(f.s.db, e, func(k usageKey, u *ledger.Use) {
-		row := f.sums[k]
-		if row == nil {
-			row = new(ledger.UsageSum)
-			f.sums[k] = row
+	day := e.Time.Day()
+	e.EachUse(func(u *ledger.Use) {
+		a := f.account(u.Account)
+		if !a.tree.known {
+			in, err := f.trees.find(f.s.db, u.Account)
+			f.fail(err)
+			a.tree = in
 		}
-		row.Add(u.Sum())
-	}))
+		a.tree.each(u, day, func(k *usageKey) {
+			if a.used.takes(k) {
+				a.used.any, a.used.day = true, day
+				a.used.sum.Add(u.Sum())
+				return
+			}
+			row := f.sums[*k]
+			if row == nil {
+				row = new(ledger.UsageSum)
+				f.sums[*k] = row
+			}
+			row.Add(u.Sum())
+		})
+	})
 }
 
 // addSums puts the sums into the batch.
@@ -144,32 +184,24 @@ func (f *folder) addSums() {
 	f.trees.trim()
 }
 
-// trees are what is kept of the trees that accounts are in, which never change.
-type trees map[ledger.AccountID]tree
-
 // learn takes the trees of roots from rows that are at hand.
-func (t trees) learn(rows []*ledger.Account) {
-	for _, a := range rows {
-		if a.Parent.IsZero() {
-			t[a.ID] = tree{unit: a.Unit}
+func (f *folder) learn(rows []*ledger.Account) {
+	for _, row := range rows {
+		if row.Parent.IsZero() {
+			f.account(row.ID).tree = tree{known: true, unit: row.Unit}
 		}
 	}
 }
 
+// trees are what is kept of the trees that accounts are in, which never change.
+type trees map[ledger.AccountID]tree
+
 // each calls add for every row that what an event's transfers used goes into.
-func (t trees) each(r pebble.Reader, e *ledger.Event, add func(usageKey, *ledger.Use)) (failed error) {
+func (t trees) each(r pebble.Reader, e *ledger.Event, add func(*usageKey, *ledger.Use)) (failed error) {
 	e.EachUse(func(u *ledger.Use) {
 		in, err := t.find(r, u.Account)
-		if failed = errors.Join(failed, err); failed != nil {
-			return
-		}
-		for _, category := range u.Categories() {
-			k := usageKey{u.Account, false, in.unit, category, e.Time.Day()}
-			add(k, u)
-			k.below = true
-			for _, k.account = range in.above {
-				add(k, u)
-			}
+		if failed = errors.Join(failed, err); failed == nil {
+			in.each(u, e.Time.Day(), func(k *usageKey) { add(k, u) })
 		}
 	})
 	return failed
@@ -196,6 +228,7 @@ func (t trees) find(r pebble.Reader, id ledger.AccountID) (in tree, err error) {
 			in.above = append(in.above, at)
 		}
 	}
+	in.known = true
 	t[id] = in
 	return in, nil
 }
@@ -231,25 +264,23 @@ func (sc *scanner) usage() error {
 			return err
 		}
 		key := string(it.Key()[len(prefix):])
-		if !sc.row(ledger.Row{Key: key, Usage: &ledger.UsageRow{Day: k.day, Category: k.category, UsageSum: *row}}) {
+		if !sc.row(ledger.Row{Key: key, Usage: &ledger.UsageRow{Day: k.day, Category: k.category, UsageSum: row}}) {
 			return nil
 		}
 	}
 	return nil
 }
 
-func readUsage(it *pebble.Iterator) (usageKey, *ledger.UsageSum, error) {
+func readUsage(it *pebble.Iterator) (k usageKey, row ledger.UsageSum, err error) {
 	value, err := it.ValueAndErr()
 	if err != nil {
-		return usageKey{}, nil, err
+		return k, row, err
 	}
-	k, err := parseUsageKey(it.Key())
-	if err != nil {
-		return k, nil, rowError(it.Key(), err)
+	if k, err = parseUsageKey(it.Key()); err == nil {
+		row, err = decodeSum(value)
 	}
-	row, err := decodeSum(value)
 	if err != nil {
-		return k, nil, rowError(it.Key(), err)
+		return k, row, rowError(it.Key(), err)
 	}
 	return k, row, nil
 }
@@ -305,7 +336,7 @@ func (c *checker) usage() error {
 			if e, _, err = j.event(seq); err != nil || e == nil || e.Refused != nil {
 				continue
 			}
-			err = known.each(c.r, e, func(k usageKey, u *ledger.Use) {
+			err = known.each(c.r, e, func(k *usageKey, u *ledger.Use) {
 				scratch = k.append(scratch[:0])
 				expected.add(maphash.Bytes(seed, scratch), u.Price, u.Count)
 			})
