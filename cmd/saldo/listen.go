@@ -103,16 +103,22 @@ func (f *front) urlOf(l net.Listener) string {
 	return scheme + net.JoinHostPort(host, port)
 }
 
-// serve answers until ctx ends, and then lets requests finish for a while.
+// cutOff is how long a request may go on after the connection it came by was cut
+// off: as long as a dialect may take to write down what it cannot undo, such as
+// messages that it has handed on.
+const cutOff = 25 * time.Second
+
+// serve answers until ctx ends, and then lets requests finish for a while. When it
+// returns, none is answered any more.
 func (f *front) serve(ctx context.Context, n *node, reload <-chan struct{}) error {
-	servers := []*http.Server{f.server(n.customers, n.log)}
+	servers := []*http.Server{f.server(n.answering(n.customers), n.log)}
 	listeners := []net.Listener{f.customers}
 	if f.admin != nil {
-		servers = append(servers, f.server(n.admin, n.log))
+		servers = append(servers, f.server(n.answering(n.admin), n.log))
 		listeners = append(listeners, f.admin)
 	}
 	for name, l := range f.own {
-		servers = append(servers, f.server(n.own[name], n.log))
+		servers = append(servers, f.server(n.answering(n.own[name]), n.log))
 		listeners = append(listeners, l)
 	}
 	failed := make(chan error, len(servers))
@@ -152,7 +158,31 @@ loop:
 	for range len(servers) - ended {
 		<-failed
 	}
+	n.finish()
 	return err
+}
+
+// answering has requests be finished before the books are closed.
+func (n *node) answering(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.requests.RLock()
+		defer n.requests.RUnlock()
+		h.ServeHTTP(w, r)
+	})
+}
+
+// finish waits until no request is being answered, and lets no other begin.
+func (n *node) finish() {
+	done := make(chan struct{})
+	go func() {
+		n.requests.Lock()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(cutOff):
+		n.log.Error("a request goes on and on; the server stops without it")
+	}
 }
 
 func (f *front) server(h http.Handler, log *slog.Logger) *http.Server {

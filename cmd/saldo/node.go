@@ -54,6 +54,7 @@ type node struct {
 	own       map[string]http.Handler // of dialects that have a listener for themselves
 	stopping  atomic.Bool
 	ending    chan struct{}   // closed when stopping: event streams end
+	requests  sync.RWMutex    // each that is answered has it for reading
 	running   sync.WaitGroup  // what dialects do by themselves
 	work      context.Context // of that: ends with close
 	stopWork  context.CancelFunc

@@ -28,7 +28,8 @@ const (
 )
 
 const (
-	handOver  = 10 * time.Second // how long a sink may take: less than a server waits when it stops
+	// A server that stops waits for both of these.
+	handOver  = 10 * time.Second // how long a sink may take
 	finishing = 10 * time.Second // how long what was begun may take, when its caller is gone
 	holdLife  = 24 * time.Hour   // of what is set aside for messages whose outcome nobody wrote down
 )
