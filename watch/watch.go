@@ -178,6 +178,15 @@ func changed() ledger.RecordWrite {
 func (w *Watch) load(ctx context.Context) error {
 	w.loading.Lock()
 	defer w.loading.Unlock()
+	w.mu.Lock()
+	sources, endpoints := w.o.Sources, w.o.Endpoints
+	w.mu.Unlock()
+	return w.loadBeside(ctx, sources, endpoints)
+}
+
+// loadBeside has these sources and endpoints of the file watched, and those of
+// the store. If it cannot read the store, nothing changes. w.loading is held.
+func (w *Watch) loadBeside(ctx context.Context, ofFile []*Source, endpointsOfFile []*Endpoint) error {
 	version := uint64(0)
 	if r, err := w.record(ctx, kindChange, keyChange); err != nil {
 		return err
@@ -185,9 +194,6 @@ func (w *Watch) load(ctx context.Context) error {
 		version = r.Version
 	}
 	sources, endpoints, rules := map[string]*Source{}, map[string]*Endpoint{}, map[string]*Rule{}
-	w.mu.Lock()
-	ofFile, endpointsOfFile := w.o.Sources, w.o.Endpoints
-	w.mu.Unlock()
 	for _, s := range ofFile {
 		if s.Created.IsZero() {
 			s.Created = w.o.Now()
@@ -230,20 +236,26 @@ func (w *Watch) load(ctx context.Context) error {
 		return err
 	}
 	w.mu.Lock()
+	w.o.Sources, w.o.Endpoints = ofFile, endpointsOfFile
 	w.version, w.rules, w.endpoints = version, rules, endpoints
 	w.place(sources)
 	w.mu.Unlock()
 	w.hurry()
-	return w.followRules(ctx, rules)
+	if err := w.followRules(ctx, rules); err != nil {
+		w.mu.Lock()
+		w.version = 0 // reload goes on with it
+		w.mu.Unlock()
+		w.o.Logger.Warn("not every rule is followed yet; it is tried again", "error", err)
+	}
+	return nil
 }
 
-// Replace has other sources and endpoints of the file watched from now on. A
-// source that stays is the same *Source as before.
+// Replace has other sources and endpoints of the file watched from now on, or
+// changes nothing. A source that stays is the same *Source as before.
 func (w *Watch) Replace(ctx context.Context, sources []*Source, endpoints []*Endpoint) error {
-	w.mu.Lock()
-	w.o.Sources, w.o.Endpoints = sources, endpoints
-	w.mu.Unlock()
-	return w.load(ctx)
+	w.loading.Lock()
+	defer w.loading.Unlock()
+	return w.loadBeside(ctx, sources, endpoints)
 }
 
 // place puts new sources into the queue and takes old ones out. w.mu is held.

@@ -724,6 +724,26 @@ func TestEndpointsAndSourcesOfTheAPI(t *testing.T) {
 }
 
 // A source and our own account for it drift apart, and the rule about that fires.
+// A file that cannot be taken over changes nothing, then or with the next change.
+func TestReplaceAllOrNothing(t *testing.T) {
+	p, hook := newPlace(t), newReceiver(t)
+	w := p.watch(Options{Sources: []*Source{source(t, Spec{Name: "old", Kind: "test"}, &shop{text: "1", unit: "USD"})}})
+	next := []*Source{source(t, Spec{Name: "new", Kind: "test"}, &shop{text: "2", unit: "USD"})}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.Replace(gone, next, []*Endpoint{hook.endpoint("ops")}); err == nil {
+		t.Fatal("it was taken over although nobody waits for it")
+	}
+	must(t, w.load(t.Context()))
+	if all := w.Looks(0); len(all) != 1 || all[0].Source.Name != "old" || w.Endpoint(1, "ops") != nil {
+		t.Errorf("watched is %s", all[0].Source.Name)
+	}
+	must(t, w.Replace(t.Context(), next, []*Endpoint{hook.endpoint("ops")}))
+	if all := w.Looks(0); len(all) != 1 || all[0].Source.Name != "new" || w.Endpoint(1, "ops") == nil {
+		t.Errorf("watched is %s", all[0].Source.Name)
+	}
+}
+
 func TestDrift(t *testing.T) {
 	p, hook := newPlace(t), newReceiver(t)
 	mirror := p.account("0")
