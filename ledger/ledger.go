@@ -98,7 +98,7 @@ type Ledger struct {
 	lookCtx   context.Context // ends with Close
 	began     time.Time
 	arrived   inbox
-	rounds    rounds  // the loop's
+	trip      trip    // the loop's last
 	lock      held    // the loop's
 	tried     []*book // and what it tried to append to
 

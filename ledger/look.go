@@ -112,11 +112,13 @@ type looker struct {
 	mu     sync.Mutex
 	next   *look // gathers those who ask
 	busy   bool  // somebody works on looks
+	last   trip  // the worker's
 	recent map[*book]time.Time
 }
 
 type look struct {
 	books map[*book]bool
+	asked int
 	done  chan struct{} // closed when err is set
 	err   error
 }
@@ -130,6 +132,7 @@ func (w *looker) look(ctx context.Context, b *book) error {
 	}
 	k := w.next
 	k.books[b] = true
+	k.asked++
 	if !w.busy {
 		w.busy = true
 		w.l.running.Add(1)
@@ -149,6 +152,7 @@ func (w *looker) work() {
 	defer w.l.running.Done()
 	for {
 		runtime.Gosched() // who is about to ask goes first, as in the commit loop
+		w.last.gather(w.waiting)
 		w.mu.Lock()
 		k := w.next
 		w.next = nil
@@ -170,7 +174,18 @@ func (w *looker) work() {
 		}
 		w.mu.Unlock()
 		w.make(k, now)
+		w.last = trip{k.asked, time.Since(now)}
 	}
+}
+
+// waiting returns how many wait for the next look.
+func (w *looker) waiting() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.next == nil {
+		return 0
+	}
+	return w.next.asked
 }
 
 // make makes a look that begins now.

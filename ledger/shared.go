@@ -186,22 +186,25 @@ func showsHolds(list List) bool {
 	return list == ListAccounts || list == ListHolds || list == ListSearch || list == ListStatement
 }
 
-// gather waits for those to ask again who were answered just now, no longer than
-// a small part of what a round takes: the next one serves them too then, and is
-// not half as large.
-func (l *Ledger) gather() {
-	if n := l.queue.len(); n == 0 || n >= l.rounds.size {
-		return
-	}
-	for until := time.Now().Add(l.rounds.took / 16); l.queue.len() < l.rounds.size && time.Now().Before(until); {
-		time.Sleep(50 * time.Microsecond)
-	}
+// A trip is what one trip to a shared store did last: for how many, how long.
+type trip struct {
+	size int
+	took time.Duration
 }
 
-// rounds is what the last round was like.
-type rounds struct {
-	size int // commands
-	took time.Duration
+// longestGather bounds what waiting for company may cost.
+const longestGather = 5 * time.Millisecond
+
+// gather waits for those to ask again who were answered just now, no longer than
+// a part of what the trip for them took: the next one serves them too then, and
+// is not half as large. Where nobody waits it does not either.
+func (t trip) gather(waiting func() int) {
+	if n := waiting(); n == 0 || n >= t.size {
+		return
+	}
+	for until := time.Now().Add(min(t.took/4, longestGather)); waiting() < t.size && time.Now().Before(until); {
+		time.Sleep(50 * time.Microsecond)
+	}
 }
 
 // workShared is work when the store is shared.
@@ -228,7 +231,7 @@ func (l *Ledger) workShared(ctx context.Context, cmds []*prepared) error {
 		}
 		break
 	}
-	l.rounds = rounds{commit.Commands, time.Since(began)}
+	l.trip = trip{commit.Commands, time.Since(began)}
 	if l.o.Observe != nil && commit.Commands+commit.Events > 0 {
 		commit.Took, commit.Waiting = time.Since(began), l.queue.len()
 		l.o.Observe(commit)

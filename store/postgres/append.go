@@ -217,7 +217,7 @@ func (s *Store) queue(p *pgx.Batch, b *batch, now *int64) {
 		return row.Scan(&moved, now)
 	})
 	if len(made) > 0 {
-		p.Queue(`INSERT INTO saldo.heads (book, tenant, seq, time, hash) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[])`,
+		p.Queue(`INSERT INTO saldo.heads (book, tenant, seq, time, hash) SELECT * FROM unnest((SELECT $1::bigint[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::bigint[]), (SELECT $5::bytea[]))`,
 			column(made, func(be *ledger.BookEvents) int64 { return int64(be.Head.Book) }),
 			column(made, func(be *ledger.BookEvents) int64 { return int64(be.Head.Tenant) }),
 			column(made, func(be *ledger.BookEvents) int64 { return int64(be.Head.Seq) }),
@@ -241,11 +241,11 @@ func (s *Store) queue(p *pgx.Batch, b *batch, now *int64) {
 const moveHeads = `
 WITH moved AS (
 	UPDATE saldo.heads h SET seq = k.seq, time = k.time, hash = k.hash
-	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[]) AS k (book, was, seq, time, hash)
+	FROM unnest((SELECT $1::bigint[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::bigint[]), (SELECT $5::bytea[])) AS k (book, was, seq, time, hash)
 	WHERE h.book = k.book AND h.seq = k.was
 	RETURNING h.book)
 SELECT 1 / (CASE WHEN (SELECT count(*) FROM moved) = $6 AND (SELECT format FROM saldo.format) <= $7
-	AND (SELECT count(*) FROM saldo.heads h JOIN unnest($8::bigint[], $9::bigint[]) AS g (book, seq) USING (book, seq)) = $10
+	AND (SELECT count(*) FROM saldo.heads h JOIN unnest((SELECT $8::bigint[]), (SELECT $9::bigint[])) AS g (book, seq) USING (book, seq)) = $10
 	THEN 1 ELSE 0 END), ` + micros
 
 // split returns pointers to the items that are and that are not.

@@ -98,7 +98,7 @@ func (s *Store) lock(ctx context.Context, known []ledger.BookEnd) (_ ledger.Stor
 	return &lock{s, conn, tails}, nil
 }
 
-const endsQuery = `SELECT book, seq, hash, ` + micros + ` FROM saldo.heads WHERE book = ANY($1::bigint[]) ORDER BY book`
+const endsQuery = `SELECT book, seq, hash, ` + micros + ` FROM saldo.heads WHERE book = ANY((SELECT $1::bigint[])::bigint[]) ORDER BY book`
 
 // A looking compares what a node knows with what there is.
 type looking struct {
