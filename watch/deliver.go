@@ -38,7 +38,7 @@ type deliveryRow struct {
 	Endpoint string          `json:"endpoint"`
 	Rule     string          `json:"rule"` // its id
 	Alert    string          `json:"alert"`
-	Body     string          `json:"body"` // the same in every try
+	Body     string          `json:"body"` // as in every try, but for the account's name
 	Tries    int             `json:"tries,omitempty"`
 	Next     ledger.Time     `json:"next"`
 	Error    string          `json:"error,omitempty"`
@@ -346,7 +346,7 @@ func (w *Watch) try(ctx context.Context, d *deliveryRow) (done bool) {
 	ctx, span := w.o.Tracer.Start(ctx, "deliver "+e.Kind(), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
 		attribute.String("saldo.endpoint", e.Name), attribute.String("saldo.alert", alert.ID), attribute.Int("saldo.try", now.Tries+1)))
 	defer span.End()
-	err = w.send(ctx, e, alert, []byte(now.Body))
+	err = w.send(ctx, e, alert)
 	if ctx.Err() != nil && err != nil {
 		return false // the try does not count: it is made again after a restart
 	}
@@ -548,7 +548,7 @@ func (w *Watch) alerts(ctx context.Context, index string, tenant ledger.TenantID
 // TestEndpoint sends a sample to an endpoint, once, and returns why it was not
 // taken.
 func (w *Watch) TestEndpoint(ctx context.Context, e *Endpoint, sample *Alert) error {
-	return w.send(ctx, e, sample, payload(sample))
+	return w.send(ctx, e, sample)
 }
 
 // Sample makes an alert as a rule would, marked as a test.

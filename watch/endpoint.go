@@ -336,12 +336,13 @@ func payload(a *Alert) []byte {
 }
 
 // send hands an alert to an endpoint, once.
-func (w *Watch) send(ctx context.Context, e *Endpoint, a *Alert, body []byte) error {
+func (w *Watch) send(ctx context.Context, e *Endpoint, a *Alert) error {
 	ctx, cancel := context.WithTimeout(ctx, deliveryTime)
 	defer cancel()
+	a = w.Named(ctx, a)
 	switch e.Kind() {
 	case Webhook:
-		return w.sendWebhook(ctx, e, a.ID, body)
+		return w.sendWebhook(ctx, e, a.ID, payload(a))
 	case Alertmanager:
 		return w.post(ctx, strings.TrimPrefix(strings.TrimSuffix(e.URL, "/"), "alertmanager+")+"/api/v2/alerts", a.forAlertmanager(), nil)
 	}

@@ -27,6 +27,14 @@ const (
 
 var conditions = []Condition{BalanceBelow, TimeBelow, ReadingOlder, DriftAbove, LimitNear, HoldExpired}
 
+func namesOf(all []Condition) string {
+	names := make([]string, len(all))
+	for i, c := range all {
+		names[i] = string(c)
+	}
+	return strings.Join(names, ", ")
+}
+
 // A Threshold is an amount, a percentage or a duration.
 type Threshold struct {
 	Amount  money.Amount // wide
@@ -160,7 +168,7 @@ func (r *Rule) Check() error {
 		return fmt.Errorf("a rule is about one source or one account")
 	}
 	if !slices.Contains(conditions, r.When) {
-		return fmt.Errorf("when is %.40q; it has to be one of %v", r.When, conditions)
+		return fmt.Errorf("when is %.40q; it has to be one of these: %s", r.When, namesOf(conditions))
 	}
 	ofSource := r.When == ReadingOlder || r.When == DriftAbove
 	if ofSource && r.Source == "" || (r.When == LimitNear || r.When == HoldExpired) && r.Source != "" {
@@ -248,6 +256,7 @@ type Alert struct {
 	Source    string            `json:"source,omitempty"`
 	Vendor    string            `json:"vendor,omitempty"`
 	Account   string            `json:"account,omitempty"`
+	Name      string            `json:"account_name,omitempty"` // see Named
 	When      Condition         `json:"when"`
 	Threshold string            `json:"threshold,omitempty"`
 	Value     string            `json:"value,omitempty"`

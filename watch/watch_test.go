@@ -905,3 +905,39 @@ func TestSealedAgain(t *testing.T) {
 		t.Error("they are opened without the key that sealed them")
 	}
 }
+
+// An alert says its account's name, as it is when it is told: one that was erased
+// is nowhere.
+func TestNamed(t *testing.T) {
+	p, hook := newPlace(t), newReceiver(t)
+	w := p.watch(Options{Endpoints: []*Endpoint{hook.endpoint("ops")}})
+	account := p.account("0")
+	p.topUp(account, "100")
+	rename := func(profile string) {
+		p.post(&ledger.SetAccount{Account: account, Profile: &ledger.Text{Data: []byte(profile)}})
+	}
+	rename(`{"name":"Ann\u0007"}`)
+	_, _, err := w.CreateRule(t.Context(), 0, "", &Rule{Name: "low", Tenant: 1, Account: account, When: BalanceBelow,
+		Levels: []Level{{"warning", mustThreshold(t, "10")}}})
+	must(t, err)
+	p.charge(account, "95")
+	got := hook.wait(t, 1)[0].alert
+	if want := "account Ann (" + account.String() + ") has 5 USD left, at or below 10"; got.Text != want || got.Name != "Ann" || got.Account != account.String() {
+		t.Errorf("told is %q of %q", got.Text, got.Name)
+	}
+	rename(`{}`)
+	must(t, w.Alerts(t.Context(), 1, "", func(_ string, a *Alert) bool {
+		if told := w.Named(t.Context(), a); told.Name != "" || told.Text != "account "+account.String()+" has 5 USD left, at or below 10" {
+			t.Errorf("without a name it is %q of %q", told.Text, told.Name)
+		}
+		return true
+	}))
+}
+
+func TestRuleCheck(t *testing.T) {
+	r := Rule{Name: "low", Source: "sms", When: "balances"}
+	want := `when is "balances"; it has to be one of these: balance, runway, reading_age, drift, credit_used, hold_expired`
+	if err := r.Check(); err == nil || err.Error() != want {
+		t.Errorf("a rule that looks at nothing: %v", err)
+	}
+}

@@ -66,21 +66,41 @@ func (m *mover) send(c *cobra.Command, s *asker, path string, body object, what 
 	return m.app.showMovement(data, s.replayed)
 }
 
-// preview shows what would be asked, and what there is now.
+// preview shows what would be asked, in what unit, and what there is now.
 func (m *mover) preview(c *cobra.Command, s *asker, path string, body object, what string) error {
-	m.app.say("Dry run: %s. Nothing was moved.", strings.ToLower(what[:1])+what[1:])
 	out := object{"dry_run": true, "call": "POST " + path, "body": body}
-	if id, ok := strings.CutPrefix(path, "/v1/accounts/"); ok {
-		id, _, _ = strings.Cut(id, "/")
-		now, err := s.get(c.Context(), "/v1/accounts/"+id+"/balance", nil)
+	unit := ""
+	if name, address := subject(path, body); name != "" {
+		now, err := s.get(c.Context(), address, nil)
 		if err != nil {
 			return err
 		}
-		if out["balance"], err = asObject(now); err != nil {
+		is, err := asObject(now)
+		if err != nil {
 			return err
 		}
+		out[name], out["unit"] = is, is["unit"]
+		unit = " (" + field(is, "unit") + ")"
 	}
-	return m.app.show(out, "call", "body", "balance.spendable", "balance.unit")
+	m.app.say("Dry run%s: %s. Nothing was moved.", unit, strings.ToLower(what[:1])+what[1:])
+	return m.app.show(out, "call", "body", "balance.spendable", "hold.remaining", "transfer.refundable", "unit")
+}
+
+// subject says what a movement is about, and where that is shown. A batch is
+// about many things.
+func subject(path string, body object) (name, address string) {
+	parts := strings.Split(strings.TrimPrefix(path, "/v1/"), "/")
+	switch {
+	case parts[0] == "accounts":
+		return "balance", "/v1/accounts/" + parts[1] + "/balance"
+	case parts[0] == "holds":
+		return "hold", "/v1/holds/" + parts[1]
+	case len(parts) > 1:
+		return "transfer", "/v1/transfers/" + parts[1]
+	case body["from"] != nil:
+		return "balance", fmt.Sprintf("/v1/accounts/%s/balance", url.PathEscape(fmt.Sprint(body["from"])))
+	}
+	return "", ""
 }
 
 // showMovement prints what a movement changed, and the new balance.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -50,9 +51,30 @@ func (a *app) ruleCommand() *cobra.Command {
 				if err := json.Unmarshal(data, &sent); err != nil {
 					return err
 				}
-				return a.showList(sent.Endpoints, "endpoint", "ok", "why")
+				return a.showSent(sent.Endpoints)
 			}))
 	return c
+}
+
+// showSent shows what became of samples, and fails if one was not taken.
+func (a *app) showSent(list json.RawMessage) error {
+	sent, err := asObjects(list)
+	if err != nil {
+		return err
+	}
+	if err := a.showList(list, "endpoint", "ok", "why"); err != nil {
+		return err
+	}
+	var missing []string
+	for _, one := range sent {
+		if field(one, "ok") != "true" {
+			missing = append(missing, field(one, "endpoint"))
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the sample was not taken by %s", strings.Join(missing, ", "))
+	}
+	return nil
 }
 
 // shownRule shows a rule: for people, with its levels in words.
@@ -218,7 +240,7 @@ func (a *app) webhookCommand() *cobra.Command {
 		}, a.shown("id", "deleted")),
 		on("rotate", "Give a webhook a new secret; the one before signs too, until the next rotation", "rotate", secretShown),
 		on("enable", "Let an endpoint that was disabled get alerts again", "enable", a.shown(columns...)),
-		on("test", "Send a sample", "test", a.shown("endpoint", "ok", "why")),
+		on("test", "Send a sample", "test", func(data json.RawMessage) error { return a.showSent(json.RawMessage("[" + string(data) + "]")) }),
 		&cobra.Command{Use: "secret", Short: "Make a secret for a webhook in the file of settings", RunE: func(*cobra.Command, []string) error {
 			return a.show(object{"secret": watch.NewSecret()}, "secret")
 		}})
@@ -247,10 +269,21 @@ func (a *app) deliveryCommand() *cobra.Command {
 
 // alertCommand is saldo alert: what has fired.
 func (a *app) alertCommand() *cobra.Command {
-	c := &cobra.Command{Use: "alert", Aliases: []string{"alerts"}, Short: "What rules have fired and resolved, newest first"}
-	c.Flags().Int("limit", 50, "at most so many; 0: all")
-	return a.simple(c, cobra.NoArgs, func(ctx context.Context, s *asker, _ []string) (json.RawMessage, error) {
-		most, _ := c.Flags().GetInt("limit")
-		return s.list(ctx, "/v1/alerts", nil, most)
-	}, a.listed("created_at", "state", "level", "rule", "text", "id"))
+	c := &cobra.Command{Use: "alert", Aliases: []string{"alerts"}}
+	list := &cobra.Command{Use: "list"}
+	for _, one := range []*cobra.Command{c, list} { // saldo alert is as good as saldo alert list
+		one.Short = "What rules have fired and resolved, newest first"
+		one.Flags().Int("limit", 50, "at most so many; 0: all")
+		one.Flags().Bool("firing", false, "only what fires now")
+		a.simple(one, cobra.NoArgs, func(ctx context.Context, s *asker, _ []string) (json.RawMessage, error) {
+			query := url.Values{}
+			if firing, _ := one.Flags().GetBool("firing"); firing {
+				query.Set("state", "firing")
+			}
+			most, _ := one.Flags().GetInt("limit")
+			return s.list(ctx, "/v1/alerts", query, most)
+		}, a.listed("created_at", "state", "level", "rule", "text", "id"))
+	}
+	c.AddCommand(list)
+	return c
 }

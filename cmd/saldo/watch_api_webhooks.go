@@ -182,7 +182,7 @@ func (w watchAPI) listAlerts(c *native.Call) (any, error) {
 		p.Items = append(p.Items, struct {
 			watch.Alert
 			CreatedAt string `json:"created_at"`
-		}{*a, a.Time.String()})
+		}{*w.Named(c.Context, a), a.Time.String()})
 		return true
 	})
 	return p, err

@@ -81,6 +81,6 @@ var watchSchemas = func() map[string]json.RawMessage {
 			`,"state":{"type":"string","enum":["open","dead"]},"next_at":`+moment+`,"error":`+text+`,"body":{"type":"object"}`),
 		"Alert": shape(`"id","created_at","type","rule","level","state","crossing","text"`, idAnd+`,"type":`+text+`,"tenant":`+text+`,"rule":`+text+`,"rule_id":`+text+
 			`,"level":`+text+`,"state":{"type":"string","enum":["firing","resolved"]},"crossing":`+number+`,"number":`+number+`,"source":`+text+`,"vendor":`+text+
-			`,"account":`+text+`,"when":`+text+`,"threshold":`+text+`,"value":`+text+`,"unit":`+text+`,"text":`+text+`,"labels":`+textMap+`,"test":`+flag),
+			`,"account":`+text+`,"account_name":`+text+`,"when":`+text+`,"threshold":`+text+`,"value":`+text+`,"unit":`+text+`,"text":`+text+`,"labels":`+textMap+`,"test":`+flag),
 	}
 }()

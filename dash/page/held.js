@@ -44,7 +44,7 @@ export const firing = async (signal) => (await get('/v1/alerts', { state: 'firin
 
 // Words is what an alert says, with its account by name.
 export function Words({ alert: a }) {
-  const [before, after] = a.account ? a.text.split(a.account) : [];
+  const [before, after] = a.account ? a.text.split(a.account_name ? `${a.account_name} (${a.account})` : a.account) : [];
   return after === undefined ? a.text : html`${before}<${Who} id=${a.account} />${after}`;
 }
 
