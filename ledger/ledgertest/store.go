@@ -271,7 +271,7 @@ func testAppends(s *shop) {
 	ctx := context.Background()
 	s.do(opening(1))
 	s.do(opening(2))
-	before := s.dump()
+	before, end := s.dump(), s.books[2].Head().Seq
 	conflict := func(what string, b *ledger.Batch) {
 		s.Helper()
 		if err := s.Append(ctx, b); !errors.Is(err, ledger.ErrConflict) {
@@ -304,13 +304,13 @@ func testAppends(s *shop) {
 	taken.IDs = append(slices.Clone(next.IDs), ledger.IDRow{Ref: ledger.RefOf(1, "open2"), At: ledger.TransferAt{Book: 1, Seq: 2}})
 	conflict("an id that another book took", &taken)
 	guarded := *next
-	guarded.Guards = []ledger.Guard{{Book: 2, Seq: s.books[2].Head().Seq - 1}}
+	guarded.Guards = []ledger.Guard{{Book: 2, Seq: end - 1}}
 	conflict("a guard that its book has passed", &guarded)
 	guarded.Guards[0].Seq += 2
 	conflict("a guard that its book has not reached", &guarded)
 	guarded.Guards[0] = ledger.Guard{Book: 3, Seq: 1}
 	conflict("a guard on a book that is not there", &guarded)
-	next.Guards = []ledger.Guard{{Book: 2, Seq: s.books[2].Head().Seq}}
+	next.Guards = []ledger.Guard{{Book: 2, Seq: end}}
 	s.must(next)
 	if err := s.Append(ctx, next); !errors.Is(err, ledger.ErrConflict) {
 		s.Errorf("the same again: %v, want a conflict", err)
