@@ -422,18 +422,29 @@ func checkQuestion(question string) error {
 	if question == "" {
 		return nil
 	}
-	d := xml.NewDecoder(strings.NewReader(question))
+	root, plain := plainXML(question)
+	if !plain {
+		root = rootOf(question)
+	}
+	switch root {
+	case "QuestionForm", "ExternalQuestion", "HTMLQuestion":
+		return nil
+	}
+	return badQuestion()
+}
+
+// rootOf returns the root element of a document, "" if it is not well-formed.
+func rootOf(doc string) (root string) {
+	d := xml.NewDecoder(strings.NewReader(doc))
 	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil } // it came as UTF-8
-	root := ""
-	var space [8]xml.Name
-	open := space[:0]
+	var open []xml.Name
 	for { // RawToken takes half as long as Token, which looks for names' spaces
 		token, err := d.RawToken()
 		if err == io.EOF && len(open) == 0 {
-			break
+			return root
 		}
 		if err != nil {
-			return badQuestion()
+			return ""
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
@@ -444,16 +455,11 @@ func checkQuestion(question string) error {
 		case xml.EndElement:
 			last := len(open) - 1
 			if last < 0 || open[last] != token.Name {
-				return badQuestion()
+				return ""
 			}
 			open = open[:last]
 		}
 	}
-	switch root {
-	case "QuestionForm", "ExternalQuestion", "HTMLQuestion":
-		return nil
-	}
-	return badQuestion()
 }
 
 func badQuestion() *Refused {

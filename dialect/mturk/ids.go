@@ -78,5 +78,6 @@ func isID(s string) bool {
 // contentID is the id of what has a content.
 func contentID(content []byte) string {
 	sum := sha256.Sum256(content)
-	return "3" + digits.EncodeToString(sum[:])[:idLen-1]
+	id := append(make([]byte, 0, 1+32), '3')
+	return string(digits.AppendEncode(id, sum[:20])[:idLen])
 }

@@ -56,7 +56,7 @@ type change struct {
 	loose  bool
 	shrunk bool // part of a hold was let go
 
-	room [5]ledger.RecordWrite // for the records
+	room [3]ledger.RecordWrite // for the records
 }
 
 // post makes a command, and again when others were first, until it is decided.
