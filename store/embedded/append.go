@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -150,9 +151,7 @@ func (s *Store) fill(to *pebble.Batch, b *ledger.Batch) error {
 	for _, h := range b.Holds {
 		w.hold(h)
 	}
-	for _, r := range b.Records {
-		w.record(r)
-	}
+	w.records(b.Records)
 	for _, r := range b.Refunds {
 		w.set(refundKey(w.key[:0], r.Of), appendRefund(w.value[:0], r.Refunded))
 	}
@@ -275,20 +274,47 @@ func (w *writer) deadline(was, now ledger.Deadline) {
 	}
 }
 
-func (w *writer) record(r ledger.RecordRow) {
-	if r.Now == nil && r.Was == nil {
-		return
+// records writes rows of records, in order of their keys: first all of the rows,
+// then what they are found by, then their deadlines.
+func (w *writer) records(rows []ledger.RecordRow) {
+	rows = slices.Clone(rows)
+	rows = slices.DeleteFunc(rows, func(r ledger.RecordRow) bool { return r.Now == nil && r.Was == nil })
+	slices.SortFunc(rows, func(a, b ledger.RecordRow) int {
+		k, l := recordOf(a), recordOf(b)
+		return cmp.Or(cmp.Compare(k.Book, l.Book), strings.Compare(k.Kind, l.Kind), strings.Compare(k.Key, l.Key))
+	})
+	for _, r := range rows {
+		if r.Now == nil {
+			w.delete(recordKey(w.key[:0], r.Was.RecordKey))
+			continue
+		}
+		w.fail(checkName(r.Now.Kind))
+		w.set(recordKey(w.key[:0], r.Now.RecordKey), appendRecord(w.value[:0], r.Now))
 	}
+	for _, r := range rows {
+		w.entries(r)
+	}
+	for _, r := range rows {
+		w.deadline(recordDeadline(r.Was), recordDeadline(r.Now))
+	}
+}
+
+// recordOf returns which record a row is of.
+func recordOf(r ledger.RecordRow) *ledger.RecordKey {
+	if r.Now != nil {
+		return &r.Now.RecordKey
+	}
+	return &r.Was.RecordKey
+}
+
+// entries writes what of a record's index entries has changed.
+func (w *writer) entries(r ledger.RecordRow) {
 	var was, now []ledger.IndexEntry
 	if r.Was != nil {
 		was = r.Was.Index
 	}
 	if r.Now != nil {
 		now = r.Now.Index
-		w.fail(checkName(r.Now.Kind))
-		w.set(recordKey(w.key[:0], r.Now.RecordKey), appendRecord(w.value[:0], r.Now))
-	} else {
-		w.delete(recordKey(w.key[:0], r.Was.RecordKey))
 	}
 	for _, e := range was {
 		if !slices.Contains(now, e) {
@@ -301,5 +327,4 @@ func (w *writer) record(r ledger.RecordRow) {
 			w.set(entryKey(w.key[:0], r.Now.RecordKey, e), nil)
 		}
 	}
-	w.deadline(recordDeadline(r.Was), recordDeadline(r.Now))
 }

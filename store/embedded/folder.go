@@ -21,6 +21,7 @@ type folder struct {
 	touched []folded                          // that the batch writes rows of
 	order   accountOrder                      // scratch
 	words   map[ledger.AccountID][]string     // of profiles, where the batch changes them
+	opened  map[ledger.Ref]uint64             // when holds were placed that ended a moment ago
 	sums    sums                              // those that are not in accounts
 	trees   trees
 }
@@ -55,6 +56,7 @@ func newFolder(s *Store, indexes []derived) *folder {
 		marks:   map[ledger.BookID]uint64{},
 		tenants: map[ledger.BookID]ledger.TenantID{},
 		places:  map[ledger.AccountID]int{},
+		opened:  map[ledger.Ref]uint64{},
 		words:   map[ledger.AccountID][]string{},
 		sums:    sums{},
 		trees:   trees{},
@@ -88,6 +90,7 @@ func (f *folder) flush() error {
 	f.batch, f.events = f.s.db.NewBatchWithSize(size), 0 // the next may well be as large
 	clear(f.marks)
 	clear(f.words)
+	clear(f.opened)
 	return err
 }
 
@@ -201,11 +204,17 @@ func (f *folder) holds(_ ledger.BookID, e *ledger.Event) {
 		if h.State == ledger.HoldOpen {
 			continue
 		}
-		f.key = holdKey(f.key[:0], h.Ref)
-		row, err := get(f.s.db, f.key, holdDecoder(h.Ref))
-		f.fail(err)
-		if row != nil { // its row says when it was placed, which never changes
-			f.delete(holdsKey(f.key[:0], kOpenHolds, owner, row.Opened, h.Ref))
+		opened, known := f.opened[h.Ref]
+		if !known {
+			f.key = holdKey(f.key[:0], h.Ref)
+			row, err := get(f.s.db, f.key, holdDecoder(h.Ref))
+			f.fail(err)
+			if known = row != nil; known { // its row says when it was placed, which never changes
+				opened = row.Opened
+			}
+		}
+		if known {
+			f.delete(holdsKey(f.key[:0], kOpenHolds, owner, opened, h.Ref))
 		}
 	}
 }

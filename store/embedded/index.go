@@ -73,6 +73,7 @@ type fed struct {
 	tenant ledger.TenantID
 	events []*ledger.Event
 	rows   []*ledger.Account // of the whole Append, with its first book
+	ended  []*ledger.Hold    // likewise
 }
 
 func startIndexer(s *Store) (*indexer, error) {
@@ -149,6 +150,9 @@ func (ix *indexer) work() error {
 		}
 		for _, item := range items {
 			f.learn(item.rows)
+			for _, h := range item.ended {
+				f.opened[h.Ref] = h.Opened
+			}
 			f.tenants[item.book] = item.tenant
 			for _, e := range item.events {
 				f.event(item.book, e)
@@ -246,9 +250,14 @@ func (ix *indexer) feed(b *ledger.Batch) {
 		switch {
 		case ix.err != nil:
 		case ix.live:
-			item := fed{be.Head.Book, be.Head.Tenant, be.Events, nil}
+			item := fed{book: be.Head.Book, tenant: be.Head.Tenant, events: be.Events}
 			if i == 0 {
 				item.rows = slices.Clone(b.Accounts) // the batch is the caller's to use again
+				for _, h := range b.Holds {
+					if h.Now.State != ledger.HoldOpen {
+						item.ended = append(item.ended, h.Now)
+					}
+				}
 			}
 			ix.queue = append(ix.queue, item)
 			ix.waiting += uint64(len(be.Events))
