@@ -33,9 +33,13 @@ type decision struct {
 func (d *decision) decide(s State, now Time, c *Command) (*Event, *Refusal) {
 	head := s.Head()
 	e := &Event{Seq: head.Seq + 1, Time: max(now, head.Time), Actor: c.Actor, ID: c.ID}
-	rows, ids := d.rows[:0], d.ids
+	rows, ids, holds := d.rows[:0], d.ids, d.holds
 	ids.clear()
-	*d = decision{s: s, now: e.Time, c: c, e: e, rows: rows, ids: ids, units: head.Units}
+	if len(holds) > 64 {
+		holds = nil
+	}
+	clear(holds)
+	*d = decision{s: s, now: e.Time, c: c, e: e, rows: rows, ids: ids, holds: holds, units: head.Units}
 	if c.ID != "" {
 		e.Print = c.Print()
 	}
