@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"saldo/dialect/native"
+	"saldo/ledger"
 )
 
 func TestAdministration(t *testing.T) {
@@ -159,8 +160,36 @@ func TestSession(t *testing.T) {
 	w.refused(401, "UNAUTHORIZED", "POST", "/v1/session", "", append(as, "Saldo-CSRF", "1")...)
 	forged := cookie.Value[:len(cookie.Value)-2] + "AA"
 	w.refused(401, "UNAUTHORIZED", "GET", "/v1/session", "", "Authorization", "", "Cookie", cookie.Name+"="+forged)
-	if gone := (&http.Response{Header: w.must("DELETE", "/v1/session", "", as...).header}).Cookies()[0]; gone.MaxAge >= 0 {
-		t.Errorf("a deleted cookie is %v", gone)
+
+	// Signing out ends the session of whoever has a copy of the cookie too, and no other.
+	other := (&http.Response{Header: w.must("POST", "/v1/session", "").header}).Cookies()[0]
+	for range 2 {
+		if gone := (&http.Response{Header: w.must("DELETE", "/v1/session", "", as...).header}).Cookies()[0]; gone.MaxAge >= 0 {
+			t.Errorf("a deleted cookie is %v", gone)
+		}
+		w.refused(401, "UNAUTHORIZED", "GET", "/v1/session", "", as...)
+		w.refused(401, "UNAUTHORIZED", "POST", "/v1/accounts/"+id+"/charges", charge, append(as, "Saldo-CSRF", "1")...)
+	}
+	as[3] = other.Name + "=" + other.Value
+	w.must("GET", "/v1/session", "", as...)
+	kept := 0
+	for row, err := range w.ledger.Scan(t.Context(), ledger.Query{List: ledger.ListDeadlines, Until: ledger.MaxTime}) {
+		if kept++; err != nil || row.Due.At.Std().Sub(time.Now()) > 12*time.Hour {
+			t.Errorf("kept is %v, %v", row.Due, err)
+		}
+	}
+	if kept != 1 {
+		t.Errorf("%d sessions that ended are kept", kept)
+	}
+	past := ledger.RecordWrite{Kind: "session.ended", Key: "past", Deadline: 1}
+	if _, err := w.ledger.Post(t.Context(), &ledger.Command{Records: []ledger.RecordWrite{past}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.ledger.ActDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := w.ledger.Record(t.Context(), ledger.RecordKey{Kind: past.Kind, Key: past.Key}); err != nil || r != nil {
+		t.Errorf("what ended long ago is kept: %v, %v", r, err)
 	}
 
 	// Another node with the same master keys opens it; a later time does not.

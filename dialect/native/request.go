@@ -118,15 +118,17 @@ func (q *request) token() (string, error) {
 		}
 		return strings.TrimSpace(token), nil
 	}
-	token, ok := q.sessionToken()
+	is, ok, err := q.session()
 	switch {
+	case err != nil:
+		return "", err
 	case !ok:
 		return "", refuse(CodeUnauthorized, "Give a credential, as Authorization: Bearer and the token")
 	case q.Method != http.MethodGet && q.Method != http.MethodHead && q.Header.Get(csrfHeader) == "":
 		return "", refuse(CodeHeaderRequired, "")
 	}
 	q.cookie = true
-	return token, nil
+	return is.token, nil
 }
 
 // need refuses a credential without a scope.

@@ -192,6 +192,7 @@ func New(l *ledger.Ledger, a *auth.Auth, o Options) http.Handler {
 		panic(err) // keys of 32 bytes are long enough
 	}
 	s.pool.New = func() any { return new(request) }
+	l.OnDue(kindEnded, forgetSession)
 	if s.document, err = documented(o.Endpoints, o.Schemas, o.Elsewhere); err != nil {
 		panic(err) // of who wrote the endpoints
 	}

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -8,10 +9,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"net/http"
 	"time"
 
 	"saldo/auth"
+	"saldo/ledger"
 )
 
 // Sessions are for browsers: a cookie that has the token in it, sealed, so that
@@ -22,11 +25,16 @@ import (
 //
 // in base64, the plaintext being the second in which it ends (8 bytes, big
 // endian) and the token, the associated data the first 5 bytes.
+//
+// One that was signed out has a record of kind "session.ended" under its nonce,
+// without content, until it would have ended anyway: a copy of the cookie opens
+// nothing, on any node.
 const (
 	sessionCookie  = "saldo_session"
 	sessionLife    = 12 * time.Hour
 	sessionVersion = 1
 	sessionHeader  = 1 + 4
+	kindEnded      = "session.ended"
 	forSessions    = "saldo session v1"
 
 	// csrfHeader is what a write by session needs: a form of another site
@@ -76,33 +84,49 @@ func (s *sealer) seal(token string, ends time.Time) string {
 	return base64.RawURLEncoding.EncodeToString(blob)
 }
 
-// open returns the token of a session that has not ended.
-func (s *sealer) open(text string, now time.Time) (token string, ends time.Time, ok bool) {
+// A session is what a cookie has sealed.
+type session struct {
+	id    string // its nonce
+	token string
+	ends  time.Time
+}
+
+// open returns a session that has not ended by itself.
+func (s *sealer) open(text string, now time.Time) (is session, ok bool) {
 	blob, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(blob) < sessionHeader || blob[0] != sessionVersion {
-		return "", ends, false
+		return is, false
 	}
 	aead := s.aeads[binary.BigEndian.Uint32(blob[1:])]
 	if aead == nil || len(blob) < sessionHeader+aead.NonceSize() {
-		return "", ends, false
+		return is, false
 	}
 	nonce, sealed := blob[sessionHeader:sessionHeader+aead.NonceSize()], blob[sessionHeader+aead.NonceSize():]
 	plain, err := aead.Open(nil, nonce, sealed, blob[:sessionHeader])
 	if err != nil || len(plain) < 8 {
-		return "", ends, false
+		return is, false
 	}
-	ends = time.Unix(int64(binary.BigEndian.Uint64(plain)), 0).UTC()
-	return string(plain[8:]), ends, now.Before(ends)
+	is = session{hex.EncodeToString(nonce), string(plain[8:]), time.Unix(int64(binary.BigEndian.Uint64(plain)), 0).UTC()}
+	return is, now.Before(is.ends)
 }
 
-// sessionToken returns the token of the request's session.
-func (q *request) sessionToken() (string, bool) {
+// session returns the session that the request's cookie opens, if it does.
+func (q *request) session() (is session, ok bool, err error) {
 	c, err := q.Cookie(sessionCookie)
 	if err != nil {
-		return "", false
+		return is, false, nil // there is none
 	}
-	token, _, ok := q.s.sessions.open(c.Value, q.s.o.Now())
-	return token, ok
+	if is, ok = q.s.sessions.open(c.Value, q.s.o.Now()); !ok {
+		return is, false, nil
+	}
+	ended, err := q.s.ledger.Record(q.ctx, ledger.RecordKey{Kind: kindEnded, Key: is.id})
+	return is, ended == nil, err
+}
+
+// forgetSession takes away that a session was signed out, when it has ended by
+// itself.
+func forgetSession(_ context.Context, r *ledger.Record) (*ledger.Command, error) {
+	return &ledger.Command{Records: []ledger.RecordWrite{{Kind: r.Kind, Key: r.Key, Expect: r.Version, Delete: true}}}, nil
 }
 
 func (q *request) sessionCookie(value string, ends time.Time) *http.Cookie {
@@ -136,11 +160,11 @@ func (s *server) readSession(q *request) (reply, error) {
 	}
 	var ends time.Time
 	if q.cookie {
-		c, err := q.Cookie(sessionCookie)
+		is, _, err := q.session()
 		if err != nil {
 			return reply{}, err
 		}
-		_, ends, _ = s.sessions.open(c.Value, s.o.Now())
+		ends = is.ends
 	}
 	q.writeSession(s.o.Now(), ends)
 	return reply{}, nil
@@ -158,8 +182,22 @@ func (q *request) writeSession(now, ends time.Time) {
 	q.close()
 }
 
-// deleteSession serves DELETE /v1/session.
+// deleteSession serves DELETE /v1/session: it ends the session for whoever has
+// the cookie, and takes that out of the browser.
 func (s *server) deleteSession(q *request) (reply, error) {
+	is, ok, err := q.session()
+	if err != nil {
+		return reply{}, err
+	}
+	if ok {
+		end := &ledger.Command{Records: []ledger.RecordWrite{{Kind: kindEnded, Key: is.id, Deadline: ledger.TimeOf(is.ends)}}}
+		if c, err := s.auth.Bearer(q.ctx, is.token, s.o.ClientAddr(q.Request)); err == nil {
+			end.Actor = c.Number
+		}
+		if _, err := s.ledger.Post(q.ctx, end); err != nil && ledger.CodeOf(err) != ledger.Exists { // by the same request, just now
+			return reply{}, err
+		}
+	}
 	q.b = append(q.b, `{"deleted":true}`...)
 	return reply{cookie: q.sessionCookie("", time.Unix(1, 0))}, nil
 }
