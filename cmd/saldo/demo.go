@@ -30,7 +30,8 @@ func (a *app) demoCommand() *cobra.Command {
 		Long: `Run a server with sample accounts, as the vendors' own documents show theirs,
 and ask each in its vendor's language. Its directory is a temporary one that
 goes when the demo ends, unless --data names one; that is an ordinary data
-directory, and saldo serve runs on it too. Other accounts move all the while.
+directory, and saldo serve runs on it too. Each demo on it gives the vendors'
+accounts new secrets. Other accounts move all the while.
 
 With --check every answer is compared with the books, and the demo ends: exit
 code 0, or what is wrong.
@@ -134,6 +135,9 @@ func (a *app) demoWith(ctx context.Context, f *front, n *node, log *slog.Logger,
 	all := &cast{asker: s, front: f, serves: n.config.Dialects}
 	if err := all.fill(ctx); err != nil {
 		return fmt.Errorf("filling the demo: %w", err)
+	}
+	if all.renewed {
+		a.say("The books were used before. The vendors' accounts have new secrets now: those that an earlier demo showed open nothing any more.")
 	}
 	faces, err := all.faces(ctx)
 	if err != nil {

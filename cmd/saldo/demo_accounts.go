@@ -42,7 +42,8 @@ type cast struct {
 	requester  string
 	billing    string
 
-	keys map[string]key // by dialect; of a sub-account, the dialect and "/sub"
+	keys    map[string]key // by dialect; of a sub-account, the dialect and "/sub"
+	renewed bool           // they have other secrets than an earlier demo showed
 }
 
 // A key is a credential of the demo.
@@ -143,6 +144,7 @@ func (s *steps) key(as string, body object, more ...string) {
 	m := s.call("/v1/credentials", body)
 	if s.err == nil && m.Secret == "" {
 		m = s.call("/v1/credentials/"+url.PathEscape(m.ID)+"/rotate", object{})
+		s.d.renewed = true
 	}
 	s.d.keys[as] = key{m.ID, m.Secret}
 }
