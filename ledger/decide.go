@@ -1,7 +1,10 @@
 package ledger
 
 import (
+	"cmp"
+	"slices"
 	"sort"
+	"strings"
 
 	"saldo/money"
 )
@@ -406,16 +409,18 @@ func hasNUL(s string) bool {
 	return false
 }
 
+// sortedIndex returns index entries sorted, which may be the very same.
 func sortedIndex(index []IndexEntry) []IndexEntry {
 	if len(index) == 0 {
 		return nil
 	}
-	sorted := append([]IndexEntry(nil), index...)
-	sort.Slice(sorted, func(i, j int) bool {
-		a, b := sorted[i], sorted[j]
-		return a.Name < b.Name || a.Name == b.Name && a.Value < b.Value
-	})
-	return sorted
+	compare := func(a, b IndexEntry) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
+	}
+	if slices.IsSortedFunc(index, compare) {
+		return index
+	}
+	return slices.SortedFunc(slices.Values(index), compare)
 }
 
 // addCounters returns a record's counters with some added, sorted by name.

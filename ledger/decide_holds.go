@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"saldo/money"
@@ -191,6 +192,7 @@ func sumPayees(payees []Payee) (total money.Amount, r *Refusal) {
 func (d *decision) capturePay(op *Capture, id string, h *Hold, p *payment, payees []Payee) *Refusal {
 	text := d.text(op.Text)
 	usage := op.Usage
+	d.e.Transfers = slices.Grow(d.e.Transfers, len(payees))
 	for _, payee := range payees {
 		to, r := d.payee(payee.To)
 		if r == nil {

@@ -91,11 +91,11 @@ func (a *assignment) due() ledger.Time {
 }
 
 func (a *assignment) index() []ledger.IndexEntry {
-	index := []ledger.IndexEntry{{Name: indexWork, Value: a.hit + "/" + a.worker}}
-	if a.status != Accepted {
-		index = append(index, ledger.IndexEntry{Name: indexHIT, Value: a.hit}, ledger.IndexEntry{Name: indexStatus, Value: statusIndex(a.hit, a.status)})
+	work := ledger.IndexEntry{Name: indexWork, Value: a.hit + "/" + a.worker}
+	if a.status == Accepted {
+		return []ledger.IndexEntry{work}
 	}
-	return index
+	return []ledger.IndexEntry{{Name: indexHIT, Value: a.hit}, {Name: indexStatus, Value: statusIndex(a.hit, a.status)}, work}
 }
 
 func statusIndex(hit string, s AssignmentStatus) string { return hit + "/" + s.String()[:1] }

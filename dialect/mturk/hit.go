@@ -172,15 +172,16 @@ func (h *hit) deadline(now ledger.Time, keepFor time.Duration) ledger.Time {
 
 // index returns what the HIT is found by.
 func (h *hit) index() []ledger.IndexEntry {
-	if h.status() == Disposed {
+	s := h.status()
+	if s == Disposed {
 		return nil
 	}
-	index := []ledger.IndexEntry{{Name: indexRequester, Value: requesterIndex(h.account)}}
-	if s := h.status(); s == Reviewable || s == Reviewing {
-		index = append(index, ledger.IndexEntry{Name: indexReview, Value: reviewIndex(s, h.account)},
-			ledger.IndexEntry{Name: indexReviewOf, Value: reviewIndex(s, h.account) + h.typeID})
+	mine := ledger.IndexEntry{Name: indexRequester, Value: requesterIndex(h.account)}
+	if s != Reviewable && s != Reviewing {
+		return []ledger.IndexEntry{mine}
 	}
-	return index
+	review := reviewIndex(s, h.account)
+	return []ledger.IndexEntry{mine, {Name: indexReview, Value: review}, {Name: indexReviewOf, Value: review + h.typeID}}
 }
 
 // requesterIndex is the value of the HITs of an account. It is in many keys, and so
@@ -263,6 +264,9 @@ const (
 
 // count adds what a change of a HIT is to its requester's counters.
 func (c *change) count(ctx context.Context, was, is *hit) error {
+	if was != nil && was.status() == is.status() {
+		return nil
+	}
 	var add []ledger.Counter
 	by := func(h *hit, n int64) {
 		if h == nil || h.status() == Disposed {

@@ -14,8 +14,9 @@ var errBadRow = errors.New("embedded: a stored row is damaged, or of a newer ver
 // A reader takes a row apart. After the first part that does not fit it is bad
 // and yields zeros, so a decoder checks once, at its end.
 type reader struct {
-	b   []byte
-	bad bool
+	b    []byte
+	text string // what b was when share was called: strings are cut from it
+	bad  bool
 }
 
 // readRow begins a row that has a version byte.
@@ -89,7 +90,18 @@ func (r *reader) amount() money.Amount {
 
 func (r *reader) bytes() []byte { return r.take(r.uvarint()) }
 
-func (r *reader) string() string { return string(r.bytes()) }
+func (r *reader) string() string {
+	b := r.bytes()
+	if r.text == "" {
+		return string(b)
+	}
+	end := len(r.text) - len(r.b)
+	return r.text[end-len(b) : end]
+}
+
+// share has all strings of the rest share memory, where they are many and belong
+// together.
+func (r *reader) share() { r.text = string(r.b) }
 
 // count reads how many items follow, each of which takes at least one byte.
 func (r *reader) count() int {

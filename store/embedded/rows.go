@@ -192,6 +192,7 @@ func decodeRecord(key ledger.RecordKey, b []byte) (*ledger.Record, error) {
 	rec.Version, rec.Seq = r.uvarint(), r.uvarint()
 	rec.Created, rec.Updated = r.times()
 	rec.Deadline = ledger.Time(r.varint())
+	r.share()
 	if n := r.count(); n > 0 {
 		rec.Index = make([]ledger.IndexEntry, n)
 	}
