@@ -158,11 +158,12 @@ func TestSession(t *testing.T) {
 	w.refused(403, "CSRF_HEADER_REQUIRED", "POST", "/v1/accounts/"+id+"/charges", charge, as...)
 	w.must("POST", "/v1/accounts/"+id+"/charges", charge, append(as, "Saldo-CSRF", "1")...)
 	w.refused(401, "UNAUTHORIZED", "POST", "/v1/session", "", append(as, "Saldo-CSRF", "1")...)
-	forged := cookie.Value[:len(cookie.Value)-2] + "AA"
+	other := map[bool]string{true: "B", false: "A"}[cookie.Value[40] == 'A']
+	forged := cookie.Value[:40] + other + cookie.Value[41:]
 	w.refused(401, "UNAUTHORIZED", "GET", "/v1/session", "", "Authorization", "", "Cookie", cookie.Name+"="+forged)
 
 	// Signing out ends the session of whoever has a copy of the cookie too, and no other.
-	other := (&http.Response{Header: w.must("POST", "/v1/session", "").header}).Cookies()[0]
+	second := (&http.Response{Header: w.must("POST", "/v1/session", "").header}).Cookies()[0]
 	for range 2 {
 		if gone := (&http.Response{Header: w.must("DELETE", "/v1/session", "", as...).header}).Cookies()[0]; gone.MaxAge >= 0 {
 			t.Errorf("a deleted cookie is %v", gone)
@@ -170,7 +171,7 @@ func TestSession(t *testing.T) {
 		w.refused(401, "UNAUTHORIZED", "GET", "/v1/session", "", as...)
 		w.refused(401, "UNAUTHORIZED", "POST", "/v1/accounts/"+id+"/charges", charge, append(as, "Saldo-CSRF", "1")...)
 	}
-	as[3] = other.Name + "=" + other.Value
+	as[3] = second.Name + "=" + second.Value
 	w.must("GET", "/v1/session", "", as...)
 	kept := 0
 	for row, err := range w.ledger.Scan(t.Context(), ledger.Query{List: ledger.ListDeadlines, Until: ledger.MaxTime}) {
@@ -195,6 +196,37 @@ func TestSession(t *testing.T) {
 	// Another node with the same master keys opens it; a later time does not.
 	later := newWorld(t, native.Options{Now: func() time.Time { return time.Now().Add(13 * time.Hour) }})
 	later.refused(401, "UNAUTHORIZED", "GET", "/v1/session", "", as...)
+}
+
+// TestFullPage reads events that are large: a page ends when it is full, however
+// many it may have, and the next one goes on.
+func TestFullPage(t *testing.T) {
+	w := newWorld(t, native.Options{})
+	id := w.account("100")
+	note := strings.Repeat("x", 15<<10)
+	for n := range 7 {
+		var all []string
+		for m := range 100 {
+			all = append(all, fmt.Sprintf(`{"id":"t%d-%d","from":%q,"to":"@revenue","amount":"0.01","metadata":{"x":%q}}`, n, m, id, note))
+		}
+		w.must("POST", "/v1/transfers", fmt.Sprintf(`{"id":"b%d","transfers":[%s]}`, n, strings.Join(all, ",")))
+	}
+	var pages, seen int
+	for after := "0"; after != ""; pages++ {
+		a := w.must("GET", "/v1/events?limit=1000&after="+after, "")
+		if len(a.body) > 6<<20 {
+			t.Errorf("a page has %d bytes", len(a.body))
+		}
+		for _, e := range a.Data["items"].([]any) {
+			if seen++; e.(map[string]any)["seq"] != float64(seen) {
+				t.Fatalf("event %d is %v", seen, e.(map[string]any)["seq"])
+			}
+		}
+		after, _ = a.Data["next"].(string)
+	}
+	if pages != 3 || seen < 8 {
+		t.Errorf("%d events in %d pages", seen, pages)
+	}
 }
 
 func TestEvents(t *testing.T) {

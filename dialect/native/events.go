@@ -73,8 +73,8 @@ type eventWriter struct {
 	units map[ledger.AccountID]money.Unit
 }
 
-// scan writes up to limit events as items of a list and returns the seq of the
-// last that it looked at.
+// scan writes up to limit events as items of a list, or as many as fill a page,
+// and returns the seq of the last that it looked at.
 func (w *eventWriter) scan(after uint64, limit int) (uint64, error) {
 	last, n, looked := after, 0, 0
 	query := ledger.Query{List: ledger.ListEvents, Book: w.book.Number, After: after}
@@ -82,7 +82,7 @@ func (w *eventWriter) scan(after uint64, limit int) (uint64, error) {
 		if err != nil {
 			return last, err
 		}
-		if n == limit || looked == examined || row.Event.Seq > w.head.Seq {
+		if n == limit || looked == examined || len(w.q.b) > fullPage || row.Event.Seq > w.head.Seq {
 			return last, nil
 		}
 		looked++

@@ -300,7 +300,7 @@ func (s *server) captureHold(q *request) (reply, error) {
 // payees returns whom a capture pays: those named; @revenue where only an amount
 // is; nobody in particular where neither is.
 func (q *request) payees(b *holdBody, h *ledger.Hold, unit money.Unit) ([]ledger.Payee, error) {
-	payer, err := q.s.ledger.Account(q.ctx, h.Account)
+	payer, err := q.s.ledger.Fixed(q.ctx, h.Account)
 	if err != nil {
 		return nil, err
 	}

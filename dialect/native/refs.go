@@ -152,9 +152,9 @@ func (q *request) opens(a *ledger.Account) bool {
 	return q.cred.Root.IsZero() || q.s.auth.Opens(q.ctx, q.cred, a)
 }
 
-// present returns an account of the tenant.
+// present returns an account of the tenant, as [ledger.Ledger.Fixed] does.
 func (q *request) present(id ledger.AccountID) (*ledger.Account, error) {
-	a, err := q.s.ledger.Account(q.ctx, id)
+	a, err := q.s.ledger.Fixed(q.ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ const (
 	maxName     = 255
 	maxPage     = 1000
 	defaultPage = 50
+	fullPage    = 4 << 20 // bytes of events, after which a page has no more
 	maxPoints   = 1000
 	maxStreams  = 256
 

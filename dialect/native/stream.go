@@ -72,10 +72,6 @@ func (q *request) stream(w http.ResponseWriter, book *ledger.Book, after uint64)
 	q.ctx = ctx
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Time{}) // it would end the request's context
-	token, err := q.token()
-	if err != nil {
-		return err
-	}
 	tick := time.NewTicker(streamPoll)
 	defer tick.Stop()
 	spoke, checked := time.Now(), time.Now()
@@ -113,8 +109,8 @@ func (q *request) stream(w http.ResponseWriter, book *ledger.Book, after uint64)
 		}
 		if time.Since(checked) > streamCheck {
 			checked = time.Now()
-			if _, err := s.auth.Bearer(ctx, token, s.o.ClientAddr(q.Request)); err != nil {
-				return nil // it was revoked
+			if _, err := q.bearer(ctx); err != nil {
+				return nil // it was revoked, or who used it has signed out
 			}
 		}
 		if time.Since(spoke) > streamPing {
@@ -144,6 +140,9 @@ func (w *eventWriter) frames(after uint64) (uint64, error) {
 			return after, err
 		}
 		q.b = append(q.b, "\n\n"...)
+		if len(q.b) > fullPage {
+			break
+		}
 	}
 	return after, nil
 }
