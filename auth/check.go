@@ -302,7 +302,7 @@ func (a *Auth) Opens(ctx context.Context, c *Credential, acct *ledger.Account) b
 			return false
 		}
 		var err error
-		if acct, err = a.l.Account(ctx, acct.Parent); err != nil || acct == nil {
+		if acct, err = a.l.Fixed(ctx, acct.Parent); err != nil || acct == nil {
 			return false
 		}
 	}

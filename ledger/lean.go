@@ -25,15 +25,15 @@ var errSlipped = Errorf(Contention, "what the request was begun with has changed
 
 // Lean lets a request that is there to post one command read without looking at
 // a shared store. Until it has posted, records of the operator's book that are
-// there are read as this node has seen them last, and of accounts and holds only
-// what never changes can be relied on. The command takes effect if the
-// operator's book stands then as it was read. If not, check decides, given a
+// there are read as this node has seen them last, and of holds only what never
+// changes can be relied on; of accounts there is [Ledger.Fixed]. The command takes
+// effect if the operator's book stands then as it was read. If not, check decides, given a
 // context that looks, whether the request may go on; its error is Post's.
 //
 // What the request says without having posted has to be proved by [Ledger.Prove].
 // The context is for one goroutine.
 func (l *Ledger) Lean(ctx context.Context, check func(context.Context) error) context.Context {
-	if l.shared == nil || int64(time.Since(l.began)) < l.leanAgain.Load() {
+	if l.shared == nil || int64(age()) < l.leanAgain.Load() {
 		return ctx
 	}
 	f := freshnessOf(ctx)
@@ -139,13 +139,13 @@ func (l *Ledger) slipped(ctx context.Context, leaned *book) error {
 	if leaned == nil {
 		return nil
 	}
-	began := time.Since(l.began)
+	began := age()
 	tails, err := l.lookAt(ctx, []*book{leaned})
 	if err != nil {
 		return err
 	}
 	if tails[0].Seq > leaned.head.Load().Seq {
-		l.leanAgain.Store(int64(time.Since(l.began) + leanPause))
+		l.leanAgain.Store(int64(age() + leanPause))
 		for _, b := range l.tried {
 			b.contended = 0
 		}

@@ -93,10 +93,9 @@ type Ledger struct {
 	// Of a shared store:
 	looker    looker
 	loader    loader
-	repeats   atomic.Int64    // until when, since it began, ids are looked up before they are used
-	leanAgain atomic.Int64    // from when on, since it began, requests may lean again
+	repeats   atomic.Int64    // until what age, ids are looked up before they are used
+	leanAgain atomic.Int64    // from what age on requests may lean again
 	lookCtx   context.Context // ends with Close
-	began     time.Time
 	arrived   inbox
 	trip      trip    // the loop's last
 	lock      held    // the loop's
@@ -143,7 +142,7 @@ func Open(ctx context.Context, store Store, o Options) (*Ledger, error) {
 	o.Waiting = cmp.Or(o.Waiting, 16<<10)
 	o.Cached = cmp.Or(o.Cached, 128<<10)
 	l := &Ledger{
-		store: store, shared: shared, o: o, began: time.Now(),
+		store: store, shared: shared, o: o,
 		accounts: newCache[AccountID, Account](o.Cached),
 		holds:    newCache[Ref, Hold](o.Cached),
 		records:  newCache[RecordKey, Record](o.Cached),

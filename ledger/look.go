@@ -14,8 +14,8 @@ type lookKey struct{}
 
 // A freshness says how new what is read with a context has to be.
 type freshness struct {
-	since time.Time // it has what was answered by then; zero: see Stale
-	lean  *lean     // nil: the request leans on nothing
+	since time.Duration // it has what was answered when the process had this age; 0: see Stale
+	lean  *lean         // nil: the request leans on nothing
 }
 
 // freshnessOf returns what a context says, or else that what is read has to be
@@ -23,17 +23,23 @@ type freshness struct {
 func freshnessOf(ctx context.Context) freshness {
 	f, marked := ctx.Value(lookKey{}).(freshness)
 	if !marked {
-		f.since = time.Now()
+		f.since = age()
 	}
 	return f
 }
+
+// age is how old this process is, the time by which it knows how new it is what
+// it knows.
+func age() time.Duration { return time.Since(born) }
+
+var born = time.Now()
 
 // Begin marks the beginning of a request: what it reads has everything that was
 // answered before here, and one look at a shared store is enough for all of it.
 // A request that lasts, as a stream does, sees what is older than a second.
 // Without a mark every read looks by itself.
 func Begin(ctx context.Context) context.Context {
-	return context.WithValue(ctx, lookKey{}, freshness{since: time.Now()})
+	return context.WithValue(ctx, lookKey{}, freshness{since: age()})
 }
 
 // staleFor is how old what is read may be at most when that is asked for.
@@ -67,13 +73,12 @@ func (l *Ledger) current(ctx context.Context, b *book) error {
 		return nil
 	}
 	since := freshnessOf(ctx).since
-	switch now := time.Now(); {
-	case since.IsZero():
-		since = now.Add(-staleFor)
-	case now.Sub(since) > longRequest:
-		since = now.Add(-longRequest)
+	if since == 0 {
+		since = age() - staleFor
+	} else {
+		since = max(since, age()-longRequest)
 	}
-	if b.looked.Load() >= int64(since.Sub(l.began)) {
+	if b.looked.Load() >= int64(since) {
 		return nil
 	}
 	return l.looker.look(ctx, b)
@@ -81,7 +86,7 @@ func (l *Ledger) current(ctx context.Context, b *book) error {
 
 // currentAccount is current for the book of an account, if there is one.
 func (l *Ledger) currentAccount(ctx context.Context, id AccountID) error {
-	if l.shared == nil || leans(ctx) {
+	if l.shared == nil {
 		return nil
 	}
 	a, err := l.account(ctx, id)
@@ -198,7 +203,7 @@ func (w *looker) make(k *look, now time.Time) {
 		close(k.done)
 		return
 	}
-	began := int64(now.Sub(l.began))
+	began := int64(now.Sub(born))
 	var moved []*book
 	var behind []Tail
 	for i, b := range books {
@@ -271,4 +276,4 @@ func (l *Ledger) compare(known []BookEnd, tails []Tail) error {
 	return nil
 }
 
-func stale(ctx context.Context) bool { return freshnessOf(ctx).since.IsZero() }
+func stale(ctx context.Context) bool { return freshnessOf(ctx).since == 0 }

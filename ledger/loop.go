@@ -26,7 +26,7 @@ type book struct {
 	head atomic.Pointer[Head]
 
 	// Of a shared store:
-	looked    atomic.Int64 // when, since the ledger began, rows and head were known to be the newest
+	looked    atomic.Int64 // at what age rows and head were known to be the newest
 	contended int          // rounds for which it is locked first
 	listed    bool         // in a list that is being made
 

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"saldo/money"
 )
@@ -217,7 +216,7 @@ func (l *Ledger) prepare(ctx context.Context, p *prepared) error {
 // refuses an id that is not; and when that happens, ids are looked up for a
 // while, so that many repeats do not hold up everyone.
 func (l *Ledger) hopes() bool {
-	return l.shared != nil && int64(time.Since(l.began)) >= l.repeats.Load()
+	return l.shared != nil && int64(age()) >= l.repeats.Load()
 }
 
 // hope takes the id of a command to be new. Ids of operations are not hoped for:

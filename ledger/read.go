@@ -53,6 +53,13 @@ func (l *Ledger) Account(ctx context.Context, id AccountID) (*Account, error) {
 	return s.account(a), nil
 }
 
+// Fixed returns an account of which only what never changes may be relied on:
+// whose it is, its book, unit and mode, what is above it, when it was opened. It
+// waits for nothing.
+func (l *Ledger) Fixed(ctx context.Context, id AccountID) (*Account, error) {
+	return l.account(ctx, id)
+}
+
 func (l *Ledger) account(ctx context.Context, id AccountID) (*Account, error) {
 	a, ok := l.accounts.row(id)
 	if !ok || a == nil && l.shared != nil {
@@ -149,7 +156,7 @@ func (l *Ledger) balance(ctx context.Context, id AccountID, now Time, s *standin
 	bal := figures(a, head.Units[a.Unit])
 	bal.Seq = head.Seq
 	if l.shared != nil && stale(ctx) {
-		now = now.Add(time.Duration(b.looked.Load()) - time.Since(l.began))
+		now = now.Add(time.Duration(b.looked.Load()) - age())
 	}
 	bal.AsOf = max(now, head.Time, a.Updated) // not the present: what is due since then is in it
 	if a.Mode == Drawing {

@@ -71,7 +71,7 @@ func (l *Ledger) loadRows(ctx context.Context, keys *Keys) (*Snapshot, error) {
 // knowBook loads a book of a shared store: its head, then the deadlines of its
 // holds, which from then on come with what others append.
 func (l *Ledger) knowBook(ctx context.Context, id BookID) (*book, error) {
-	began := time.Since(l.began)
+	began := age()
 	head, due, err := l.readBook(ctx, id)
 	if err != nil {
 		return nil, unavailable(err)
@@ -327,10 +327,10 @@ func (l *Ledger) attempt(ctx context.Context, waiting []*prepared, try int, comm
 	commit.Events += events
 	commit.Appended, commit.Append = appending, commit.Append+time.Since(appending)
 	for b := range written {
-		b.sawAt(int64(appending.Sub(l.began)))
+		b.sawAt(int64(appending.Sub(born)))
 	}
 	if leaned != nil && len(written) > 0 {
-		leaned.sawAt(int64(appending.Sub(l.began)))
+		leaned.sawAt(int64(appending.Sub(born)))
 		l.prove(waiting)
 	}
 	left, err = l.doubtful(ctx, waiting, func(b *book) bool { return written[b] || locked[b] })
@@ -481,7 +481,7 @@ func (l *Ledger) doubtful(ctx context.Context, waiting []*prepared, proved func(
 	if len(refused) == 0 {
 		return nil, nil
 	}
-	began := time.Since(l.began)
+	began := age()
 	moved := make(map[*book]bool)
 	if len(books) > 0 {
 		tails, err := l.lookAt(ctx, books)
@@ -544,7 +544,7 @@ func (l *Ledger) find(ctx context.Context, cmds ...*prepared) (found bool, err e
 	for i, at := range snap.IDs {
 		if at != nil {
 			found = true
-			l.repeats.Store(int64(time.Since(l.began) + repeatsFor))
+			l.repeats.Store(int64(age() + repeatsFor))
 			l.ids.found(ids[i], &used{*at})
 		}
 	}

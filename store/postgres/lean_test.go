@@ -95,7 +95,7 @@ func TestLeaning(t *testing.T) {
 	before := p.s.Count()
 	for n := range 3 {
 		ctx := lean()
-		if a, err := p.l.Account(ctx, acc("x")); err != nil || a.Book != 1 || p.read(ctx) != "right" {
+		if a, err := p.l.Fixed(ctx, acc("x")); err != nil || a.Book != 1 || p.read(ctx) != "right" {
 			t.Fatal(a, err)
 		}
 		if err := p.charge(ctx, fmt.Sprint("c", n)); err != nil {
