@@ -26,7 +26,7 @@ type decision struct {
 	c     *Command
 	e     *Event
 	rows  []Account
-	index map[AccountID]int // of rows, once there are many
+	found places[AccountID] // of rows
 	holds map[Ref]*Hold     // changed by this command
 	pasts map[TransferAt]money.Amount
 	ids   refs // taken by this command
@@ -36,13 +36,13 @@ type decision struct {
 func (d *decision) decide(s State, now Time, c *Command) (*Event, *Refusal) {
 	head := s.Head()
 	e := &Event{Seq: head.Seq + 1, Time: max(now, head.Time), Actor: c.Actor, ID: c.ID}
-	rows, ids, holds := d.rows[:0], d.ids, d.holds
-	ids.clear()
-	if len(holds) > 64 {
-		holds = nil
+	d.found.reset()
+	d.ids.clear()
+	if len(d.holds) > 64 {
+		d.holds = nil
 	}
-	clear(holds)
-	*d = decision{s: s, now: e.Time, c: c, e: e, rows: rows, ids: ids, holds: holds, units: head.Units}
+	clear(d.holds)
+	*d = decision{s: s, now: e.Time, c: c, e: e, rows: d.rows[:0], found: d.found, ids: d.ids, holds: d.holds, units: head.Units}
 	if c.ID != "" {
 		e.Print = c.Print()
 	}
@@ -214,7 +214,7 @@ func (d *decision) take(id string) (string, *Refusal) {
 
 // lookup returns the row of an account as the command has left it, or nil.
 func (d *decision) lookup(id AccountID) *Account {
-	if i := d.find(id); i >= 0 {
+	if i := d.found.find(id); i >= 0 {
 		return &d.rows[i]
 	}
 	a := d.s.Account(id)
@@ -242,24 +242,9 @@ func newSystem(id AccountID, tenant TenantID, now Time) *Account {
 	return &Account{ID: id, Tenant: tenant, Book: book, Unit: unit, Mode: System, Depth: 1, Created: now}
 }
 
-func (d *decision) find(id AccountID) int {
-	if d.index != nil {
-		if i, ok := d.index[id]; ok {
-			return i
-		}
-		return -1
-	}
-	for i := range d.rows {
-		if d.rows[i].ID == id {
-			return i
-		}
-	}
-	return -1
-}
-
 // touch returns the number of the row of an account that will change, or -1.
 func (d *decision) touch(id AccountID) int {
-	if i := d.find(id); i >= 0 {
+	if i := d.found.find(id); i >= 0 {
 		return i
 	}
 	a := d.lookup(id)
@@ -271,16 +256,8 @@ func (d *decision) touch(id AccountID) int {
 
 func (d *decision) add(a *Account) int {
 	d.rows = append(d.rows, *a)
-	i := len(d.rows) - 1
-	if d.index != nil {
-		d.index[a.ID] = i
-	} else if i >= 16 {
-		d.index = make(map[AccountID]int, 64)
-		for k := range d.rows {
-			d.index[d.rows[k].ID] = k
-		}
-	}
-	return i
+	d.found.add(a.ID)
+	return len(d.rows) - 1
 }
 
 // finish writes down the balances of every account that was touched.

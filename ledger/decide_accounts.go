@@ -10,7 +10,7 @@ func (d *decision) open(op *OpenAccount) *Refusal {
 	switch {
 	case op.ID.IsZero() || op.ID.IsSystem() || op.ID[0]|op.ID[1]|op.ID[2]|op.ID[3] == 0:
 		return refuse(Invalid, "an account's id is a UUID that does not begin with eight zeros")
-	case d.find(op.ID) >= 0 || d.s.Account(op.ID) != nil:
+	case d.found.find(op.ID) >= 0 || d.s.Account(op.ID) != nil:
 		return refuseAt(Exists, op.ID, "account "+op.ID.String()+" exists already")
 	case op.Mode != Own && op.Mode != Drawing:
 		return refuse(Invalid, "an account either has its own money or draws on its parent's")

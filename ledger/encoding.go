@@ -79,33 +79,37 @@ func bits(flags ...bool) (b byte) {
 // An accountIndex finds an account among the touched ones.
 type accountIndex struct {
 	touched []After
-	large   map[AccountID]uint64
+	many    places[AccountID] // where there are many
 }
 
 func indexAccounts(touched []After) accountIndex {
 	x := accountIndex{touched: touched}
-	if len(touched) > 24 {
-		x.large = make(map[AccountID]uint64, len(touched))
+	if len(touched) > fewPlaces {
+		x.many.keys = make([]AccountID, len(touched))
 		for i := range touched {
-			x.large[touched[i].Account] = uint64(i)
+			x.many.keys[i] = touched[i].Account
 		}
 	}
 	return x
 }
 
 func (x *accountIndex) append(dst []byte, id AccountID) []byte {
-	if x.large != nil {
-		if i, ok := x.large[id]; ok {
-			return binary.AppendUvarint(dst, i)
-		}
-	} else {
-		for i := range x.touched {
-			if x.touched[i].Account == id {
-				return binary.AppendUvarint(dst, uint64(i))
-			}
-		}
+	if i := x.find(id); i >= 0 {
+		return binary.AppendUvarint(dst, uint64(i))
 	}
 	panic("ledger: an event names an account that it did not touch: " + id.String())
+}
+
+func (x *accountIndex) find(id AccountID) int {
+	if len(x.touched) > fewPlaces {
+		return x.many.find(id)
+	}
+	for i := range x.touched {
+		if x.touched[i].Account == id {
+			return i
+		}
+	}
+	return -1
 }
 
 // AppendBinary appends the event's encoding. Book is the event's book.

@@ -64,52 +64,23 @@ func (p *prepared) recycle() {
 	p.holds.reset()
 	p.records.reset()
 	p.ids.reset()
-	if cap(p.names) > 64 {
+	clear(p.names)
+	if p.names = p.names[:0]; cap(p.names) > keptPlaces {
 		p.names = nil
 	}
-	clear(p.names)
-	p.names = p.names[:0]
 	p.refunds.reset()
 	preparedPool.Put(p)
 }
 
 // pins is a small map of pinned entries, in the order in which they were added.
 type pins[K comparable, V any] struct {
-	keys    []K
-	entries []*entry[V]
-	spare   []entry[V] // that no key has yet
-	index   map[K]int  // once there are many and they are asked for out of order
-	next    int        // where find looks first
+	places[K]
+	entries []*entry[V] // of keys
+	spare   []entry[V]  // that no key has yet
 }
 
 func (p *pins[K, V]) find(k K) *entry[V] {
-	// What was added in order is asked for in order, mostly: by deciding, then by
-	// folding from the start.
-	for i := p.next; i < len(p.keys) && i < p.next+4; i++ {
-		if p.keys[i] == k {
-			p.next = i + 1
-			return p.entries[i]
-		}
-	}
-	if len(p.keys) > 0 && p.keys[0] == k {
-		p.next = 1
-		return p.entries[0]
-	}
-	if len(p.keys) <= 16 {
-		for i := range p.keys {
-			if p.keys[i] == k {
-				return p.entries[i]
-			}
-		}
-		return nil
-	}
-	if p.index == nil {
-		p.index = make(map[K]int, max(2*len(p.keys), cap(p.keys)))
-		for i, k := range p.keys {
-			p.index[k] = i
-		}
-	}
-	if i, ok := p.index[k]; ok {
+	if i := p.places.find(k); i >= 0 {
 		return p.entries[i]
 	}
 	return nil
@@ -131,23 +102,19 @@ func (p *pins[K, V]) grow(n int) {
 // push pins the entry of a key. One that is here already is pinned twice.
 func (p *pins[K, V]) push(c *cache[K, V], k K) *entry[V] {
 	e := c.pinIn(k, &p.spare)
-	p.keys = append(p.keys, k)
+	p.places.add(k)
 	p.entries = append(p.entries, e)
-	if p.index != nil {
-		p.index[k] = len(p.keys) - 1
-	}
 	return e
 }
 
 // reset forgets the entries, which are unpinned, and keeps the room if it is small.
 func (p *pins[K, V]) reset() {
-	if cap(p.keys) > 64 {
-		*p = pins[K, V]{}
-		return
-	}
+	p.places.reset()
 	clear(p.entries)
-	p.spare = nil
-	p.keys, p.entries, p.index, p.next = p.keys[:0], p.entries[:0], nil, 0
+	p.entries, p.spare = p.entries[:0], nil
+	if cap(p.entries) > keptPlaces {
+		p.entries = nil
+	}
 }
 
 func (p *pins[K, V]) unpin(c *cache[K, V]) {
@@ -241,8 +208,9 @@ func (p *prepared) refOf(id string) Ref {
 // plan pins what an operation names.
 func (l *Ledger) plan(p *prepared, op Op) {
 	account := func(id AccountID) {
-		if !id.IsZero() {
-			p.accounts.add(l.accounts, id)
+		// To look through all of them would cost more than to pin one twice.
+		if !id.IsZero() && p.accounts.near(id) < 0 {
+			p.accounts.push(l.accounts, id)
 		}
 	}
 	own := func(id string) {
@@ -512,7 +480,7 @@ func (r *round) Account(id AccountID) *Account {
 // late loads an account that was not prepared: rows that were made while the
 // command waited behind others, an account or a hold, have led to it.
 func (r *round) late(id AccountID) *entry[Account] {
-	e := r.p.accounts.add(r.l.accounts, id)
+	e := r.p.accounts.push(r.l.accounts, id)
 	if _, ok := r.l.accounts.value(e); ok || e.next != nil {
 		return e
 	}

@@ -172,7 +172,12 @@ func (o *accountOrder) add(id *ledger.AccountID, place int) {
 }
 
 func (o accountOrder) sort() {
-	slices.SortFunc(o, func(a, b accountPlace) int { return cmp.Or(cmp.Compare(a.high, b.high), cmp.Compare(a.low, b.low)) })
+	slices.SortFunc(o, func(a, b accountPlace) int {
+		if a.high != b.high {
+			return cmp.Compare(a.high, b.high)
+		}
+		return cmp.Compare(a.low, b.low)
+	})
 }
 
 func erases(b *ledger.Batch) bool {

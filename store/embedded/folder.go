@@ -105,16 +105,19 @@ func (f *folder) addAccounts() {
 		f.order.add(&f.touched[i].id, i)
 	}
 	f.order.sort()
+	usage := writer{batch: f.s.db.NewBatch()} // these sort behind the chunks
 	for _, p := range f.order {
-		if a := &f.touched[p.place]; a.chunk.first != 0 {
+		a := &f.touched[p.place]
+		if a.chunk.first != 0 {
 			f.addChunk(a.id, &a.chunk)
 		}
-	}
-	for _, p := range f.order {
-		if a := &f.touched[p.place]; a.used.any {
-			f.merge(a.usedKey().append(f.key[:0]), appendSum(f.value[:0], &a.used.sum))
+		if a.used.any {
+			usage.merge(a.usedKey().append(usage.key[:0]), appendSum(usage.value[:0], &a.used.sum))
 		}
 	}
+	f.fail(usage.err)
+	f.fail(f.batch.Apply(usage.batch, nil))
+	usage.batch.Close()
 	clear(f.places)
 	clear(f.touched)
 	f.touched = f.touched[:0]
