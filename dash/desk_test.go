@@ -3,12 +3,16 @@ package dash_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"saldo/dialect/dialecttest"
 )
 
 // confirm presses the button of the form that is open, and waits until it is gone.
@@ -358,14 +362,16 @@ func TestTenants(t *testing.T) {
 	b.hides("only of acme")
 }
 
-// TestAskAs runs the curl lines that the page shows, with the demo's secrets in
-// the variables that they name.
+// TestAskAs runs the lines that the page shows, with the demo's secrets in the
+// variables that they name: in a shell, and those for SDKs with the SDKs.
 func TestAskAs(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t, false, "")
 	b := open(t, s)
 	b.signIn(s.token)
 	d := s.demo
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "token.txt"), []byte(s.token), 0o600))
 	for _, c := range []struct {
 		account, dialect string
 		sample           string
@@ -373,26 +379,52 @@ func TestAskAs(t *testing.T) {
 		want             string
 	}{
 		{"spare", "Saldo", "curl", "TOKEN=" + s.token, `"spendable":"100.000000"`},
+		{"spare", "Saldo", "saldo", "PATH=" + filepath.Dir(binarySetup.path) + ":" + os.Getenv("PATH"), "100.000000"},
 		{"spare", "Saldo", "Charge it, once", "TOKEN=" + s.token, `"posted":"99.650000"`},
 		{"Twilio main account", "Twilio", "curl", "AUTH_TOKEN=" + d["twilio"]["auth_token"], `"balance":"0.05"`},
+		{"Twilio main account", "Twilio", "Node, twilio", "AUTH_TOKEN=" + d["twilio"]["auth_token"], "0.05 USD"},
+		{"Twilio main account", "Twilio", "Python, twilio", "AUTH_TOKEN=" + d["twilio"]["auth_token"], "0.05 USD"},
 		{"MTurk requester", "MTurk", "curl", "SECRET_ACCESS_KEY=" + d["mturk"]["secret_access_key"], `"AvailableBalance":"10000.00"`},
+		{"MTurk requester", "MTurk", "Python, boto3", "SECRET_ACCESS_KEY=" + d["mturk"]["secret_access_key"], "10000.00"},
+		{"MTurk requester", "MTurk", "JavaScript, AWS SDK", "SECRET_ACCESS_KEY=" + d["mturk"]["secret_access_key"], "10000.00"},
 		{"MTurk requester", "MTurk before 2017", "curl", "SECRET=" + d["mturk"]["secret_access_key"], `<Amount>10000.00</Amount>`},
+		{"MTurk requester", "MTurk before 2017", "Python, boto 2", "SECRET=" + d["mturk"]["secret_access_key"], "$10,000.00"},
 		{"Gateway360 account", "Gateway360", "curl", "API_KEY=" + d["gateway360"]["api_key"], `155.2493`},
+		{"Gateway360 account", "Gateway360", "Python, requests", "API_KEY=" + d["gateway360"]["api_key"], "155.2493"},
 		{"Gateway360 sub-account", "Gateway360", "curl", "API_KEY=" + d["gateway360"]["subaccount_api_key"], `1225`},
 		{"Gateway360 sub-account", "Gateway360", "curl, with the key of an account above it", "API_KEY=" + d["gateway360"]["api_key"], `1225`},
 		{"Frontier billing account", "Frontier", "curl", "CLIENT_SECRET=" + d["frontier"]["client_secret"], `"1000"`},
 		{"Frontier billing account", "Frontier", "curl, Connect", "CLIENT_SECRET=" + d["frontier"]["client_secret"], `"1000"`},
+		{"Frontier billing account", "Frontier", "Python, requests", "CLIENT_SECRET=" + d["frontier"]["client_secret"], "1000"},
 	} {
 		b.turnTo("/accounts/" + s.account(c.account) + "/ask-as")
 		b.until("it is asked for "+c.account, fmt.Sprintf(`document.querySelector("h1")?.textContent.trim() === %s && document.querySelector(".sample")`, quoted(c.account)))
 		b.press(c.dialect)
 		b.until("there is "+c.sample, fmt.Sprintf(`[...document.querySelectorAll('[aria-label="Dialect"] button')].find((x) => x.textContent === %s)?.ariaPressed === "true" && document.querySelector('pre[aria-label=%s]')`, quoted(c.dialect), quoted(c.sample)))
 		line := b.text(fmt.Sprintf(`pre[aria-label=%q]`, c.sample))
-		shell := exec.CommandContext(t.Context(), "bash", "-c", line)
-		shell.Env = append(shell.Environ(), c.secret)
-		out, err := shell.CombinedOutput()
-		if err != nil || !strings.Contains(strings.ReplaceAll(string(out), `": "`, `":"`), c.want) {
-			t.Errorf("%s, %s, %s: %v\n%s\nanswers\n%s\nwant %s", c.account, c.dialect, c.sample, err, line, out, c.want)
-		}
+		t.Run(c.dialect+", "+c.sample, func(t *testing.T) {
+			if out := said(t, dir, c.sample, line, c.secret); !strings.Contains(strings.ReplaceAll(out, `": "`, `":"`), c.want) {
+				t.Errorf("%s answers\n%s\nwant %s", line, out, c.want)
+			}
+		})
 	}
+}
+
+// said runs lines in what their title says that they are for, and returns what
+// that said.
+func said(t *testing.T, dir, title, lines, secret string) string {
+	language, _, _ := strings.Cut(title, ",")
+	switch language {
+	case "Python":
+		return dialecttest.Run(t, "sample.py", lines, secret)
+	case "Node", "JavaScript":
+		return dialecttest.Run(t, "sample.mjs", lines, secret)
+	}
+	shell := exec.CommandContext(t.Context(), "bash", "-c", lines)
+	shell.Dir, shell.Env = dir, append(os.Environ(), secret)
+	out, err := shell.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v", err)
+	}
+	return string(out)
 }

@@ -67,10 +67,44 @@ func Node(t testing.TB, script string, env ...string) *Client {
 // python3-grpcio and python3-requests.
 func Python(t testing.TB, script string, env ...string) *Client {
 	t.Helper()
-	once(t, &python, func() (string, error) {
-		return "", installPython("boto3, twilio, grpc, requests", "python3-boto3", "python3-twilio", "python3-grpcio", "python3-requests")
-	})
+	once(t, &python, installPackages)
 	return runPython(t, script, env)
+}
+
+// Run runs a program as somebody writes it with a vendor's package, in Python or
+// as a module of JavaScript by the ending of its name, .py or .mjs, and returns
+// what it printed. Where it needs boto 2, which not every Debian has, the test
+// is skipped without.
+func Run(t testing.TB, name, program string, env ...string) string {
+	t.Helper()
+	dir, interpreter := t.TempDir(), debianPython
+	switch {
+	case strings.HasSuffix(name, ".mjs"):
+		var err error
+		dir, err = os.MkdirTemp(once(t, &node, installNode), "run-")
+		must(t, err)
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		interpreter = "node"
+	case strings.Contains(program, "from boto."):
+		if err := installPython("boto", "python3-boto"); err != nil {
+			t.Skip(err)
+		}
+	default:
+		once(t, &python, installPackages)
+	}
+	path := filepath.Join(dir, name)
+	must(t, os.WriteFile(path, []byte(program), 0o600))
+	c := exec.CommandContext(t.Context(), interpreter, path)
+	c.Env = append(os.Environ(), env...)
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s\nsays\n%s", err, program, out)
+	}
+	return string(out)
+}
+
+func installPackages() (string, error) {
+	return "", installPython("boto3, twilio, grpc, requests", "python3-boto3", "python3-twilio", "python3-grpcio", "python3-requests")
 }
 
 // PythonWith is Python with the module of one further package that not every
