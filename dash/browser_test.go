@@ -265,6 +265,12 @@ func (b *tab) choose(label, option string) {
 	}
 }
 
+// tick clicks the box that a label is beside.
+func (b *tab) tick(label string) {
+	b.t.Helper()
+	b.click(fmt.Sprintf(`//label[normalize-space()=%s]`, quoted(label)))
+}
+
 // until waits until an expression is true.
 func (b *tab) until(what, expression string) {
 	b.t.Helper()

@@ -132,6 +132,38 @@ func TestRules(t *testing.T) {
 	b.follow("Overview")
 	b.shows("None is firing.")
 
+	// A rule that does something about it: from an account, and by a webhook.
+	requester := s.account("MTurk requester")
+	b.visit("/accounts/" + spare + "/rules")
+	b.press("New rule")
+	b.fill("name", "spare-fill")
+	b.fill("warning", "30")
+	b.tick("Top it up, too")
+	b.fill("fill", "80")
+	b.fill("from", requester)
+	b.fill("cap", "500")
+	b.accessible("the form of a rule that tops up")
+	b.confirm("Add the rule")
+	b.until("it says what it does", row("spare-fill")+`?.textContent.includes("tops up to 80, by another account, 500 at most in 30d")`)
+	s.call("POST", "/v1/accounts/"+spare+"/charges", object{"id": "more", "amount": "20"})
+	wait(t, "it is topped up", func() bool { return s.balance(spare, "spendable") == "80.000000" })
+	if got := s.balance(requester, "spendable"); got != "9940.000000" {
+		t.Errorf("who paid has %s", got)
+	}
+	b.press("New rule")
+	b.fill("name", "spare-asks")
+	b.fill("warning", "5")
+	b.tick("Top it up, too")
+	b.choose("Paid by", "whom other confirms")
+	b.hides("Id of the account that pays")
+	b.fill("fill", "80")
+	b.fill("cap", "500")
+	b.fill("period", "7d")
+	b.confirm("Add the rule")
+	if got := s.call("GET", "/v1/rules/spare-asks", nil)["top_up"]; fmt.Sprint(got) != "map[cap:500 period:7d to:80 webhook:other]" {
+		t.Errorf("the rule that asks a webhook has %v", got)
+	}
+
 	b.follow("Webhooks")
 	b.pressIn("ops", "Test")
 	b.confirm("Send a sample")

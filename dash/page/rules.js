@@ -48,13 +48,15 @@ export function RuleList({ account: a, heading }) {
     ${form?.kind === 'remove' && html`<${Confirm} title="Remove the rule" verb="Remove it" method="DELETE" address=${path`/v1/rules/${form.rule.id}`} close=${() => open(null)} done=${reload}><p>Nobody is told any more when ${form.rule.name} is so.</p><//>`}`;
 }
 
+const toppedUp = (u) => `tops up to ${u.to}, by ${u.webhook || 'another account'}, ${u.cap} at most in ${u.period || '30d'}`;
+
 function Rule({ rule: r, fires, about, open }) {
   const words = conditions[r.when]?.[0] || r.when;
   return html`<tr>
     <th scope="row">${r.name}${r.to?.length > 0 && html`<br /><small class="dim">tells ${r.to.join(', ')}</small>`}</th>
     ${about && html`<td>${r.source ? html`<${Link} to=${path`/vendors/${r.source}`}>${r.source}<//>` : html`<${Who} id=${r.account} />`}</td>`}
     <td>${r.levels.map((l) => html`<p key=${l.level}><${Badge}>${l.level}<//> ${words.replace('…', l.at)}</p>`)}
-      ${(r.clear || r.quiet_until_top_up || r.top_up) && html`<p><small class="dim">${[r.clear && `good again by ${r.clear}`, r.quiet_until_top_up && 'then quiet until a top-up', r.top_up && `tops up to ${r.top_up.to}`].filter(Boolean).join(', ')}</small></p>`}</td>
+      ${(r.clear || r.quiet_until_top_up || r.top_up) && html`<p><small class="dim">${[r.clear && `good again by ${r.clear}`, r.quiet_until_top_up && 'then quiet until a top-up', r.top_up && toppedUp(r.top_up)].filter(Boolean).join(', ')}</small></p>`}</td>
     <td>${fires ? html`<${Badge}>firing<//>` : html`<span class="dim">quiet</span>`}</td>
     <td class="buttons">${may('admin') && html`<button type="button" onClick=${() => open({ kind: 'test', rule: r })}>Test</button><button type="button" onClick=${() => open({ kind: 'remove', rule: r })}>Remove</button>`}</td></tr>`;
 }
@@ -63,12 +65,14 @@ function Rule({ rule: r, fires, about, open }) {
 function NewRule({ account: a, close, done }) {
   const { data } = useData((signal) => Promise.all([a ? { items: [] } : get('/v1/sources', { limit: 1000 }, signal), get('/v1/webhooks', { limit: 1000 }, signal)]), []);
   const [sources, endpoints] = (data || []).map((d) => d.items);
-  const [f, set] = useState({ name: '', about: 'account', account: a?.id || '', source: '', when: 'balance', warning: '', critical: '', clear: '', to: [] });
+  const [f, set] = useState({ name: '', about: 'account', account: a?.id || '', source: '', when: 'balance', warning: '', critical: '', clear: '', to: [], fill: '', from: '', cap: '', period: '' });
   const c = useCommand('rule', () => { close(); done(); });
   const change = (name) => (e) => set({ ...f, [name]: e.target.value });
   const kinds = f.about === 'account' ? ofAccount : ofSource;
   const when = kinds.includes(f.when) ? f.when : kinds[0];
   const happens = when === 'hold_expired';
+  const fillable = f.about === 'account' && when === 'balance';
+  const payers = endpoints?.filter((w) => w.kind === 'webhook') || [];
   const submit = (e) => {
     e.preventDefault();
     const sent = { name: f.name.trim(), when, levels: happens ? [{ level: 'warning' }] : ['warning', 'critical'].filter((l) => f[l].trim()).map((level) => ({ level, at: f[level].trim() })) };
@@ -77,6 +81,7 @@ function NewRule({ account: a, close, done }) {
     if (!happens && f.clear.trim()) sent.clear = f.clear.trim();
     if (!happens && f.quiet) sent.quiet_until_top_up = true;
     if (f.to.length) sent.to = f.to;
+    if (fillable && f.fills) sent.top_up = { to: f.fill.trim(), ...(f.payer ? { webhook: f.payer } : { from: f.from.trim() }), cap: f.cap.trim(), period: f.period.trim() || undefined };
     c.send('POST', '/v1/rules', sent);
   };
   const text = (name, label, hint, more) => html`<${Field} label=${label} hint=${hint}>${(x) => html`<input ...${x} name=${name} autocomplete="off" spellcheck="false" value=${f[name]} onInput=${change(name)} ...${more} />`}<//>`;
@@ -89,6 +94,12 @@ function NewRule({ account: a, close, done }) {
       ${!happens && html`<div class="pair">${text('warning', 'Warning at', 'As ' + conditions[when][1])}${text('critical', 'Critical at (optional)')}</div>
         ${text('clear', 'Good again by (optional)', '5 % of the threshold, if nothing is said')}
         <${Check} label="Then quiet until money comes in" checked=${f.quiet} onChange=${(e) => set({ ...f, quiet: e.target.checked })} />`}
+      ${fillable && html`<${Check} label="Top it up, too" checked=${f.fills} onChange=${(e) => set({ ...f, fills: e.target.checked })} />`}
+      ${fillable && f.fills && html`<div role="group" aria-label="Automatic top-up">
+        <div class="pair">${text('fill', 'Up to', 'What is spendable then', { inputmode: 'decimal' })}
+          <${Field} label="Paid by">${(x) => html`<select ...${x} name="payer" onChange=${change('payer')}><option value="">another account</option>${payers.map((w) => html`<option value=${w.name} selected=${w.name === f.payer}>whom ${w.name} confirms</option>`)}</select>`}<//></div>
+        ${!f.payer && text('from', 'Id of the account that pays', 'Of the same book and unit')}
+        <div class="pair">${text('cap', 'In all, at most', '', { inputmode: 'decimal' })}${text('period', 'In a time of (optional)', '30d, if nothing is said')}</div></div>`}
       ${endpoints?.length > 1 && html`<div role="group" aria-label="Only to" class="checks"><span class="dim">Only to (else to all)</span>${endpoints.map((w) => html`<${Check} label=${w.name} checked=${f.to.includes(w.name)}
         onChange=${(e) => set({ ...f, to: e.target.checked ? [...f.to, w.name] : f.to.filter((n) => n !== w.name) })} />`)}</div>`}
     </fieldset><${Outcome} command=${c} /><${Buttons} command=${c} close=${close}>Add the rule<//></form><//>`;
