@@ -19,7 +19,8 @@ import (
 // lock when that is likely to happen once more (attempt).
 //
 // A read that has to have what was answered before it looks first: many readers
-// share one look (looker). What is not there is the exception: who first knows
+// share one look (looker). A command need not: what it was begun with is proved by
+// its append (lean). What is not there is the exception: who first knows
 // of a book cannot tell which rows of it were missed before, and an id may have
 // been used in any book. What is missing is looked for in the store whenever that
 // matters (find).

@@ -28,11 +28,10 @@ type Setup struct {
 // A Cost is processor time, bytes and memory.
 type Cost struct {
 	Request time.Duration // of the node: HTTP, credential, decision, encoding
-	Round   time.Duration // of the node, for each look and each commit
+	Round   time.Duration // of the node, for each commit
 	Client  time.Duration // of whoever asks, where it shares the machine
 	Commit  time.Duration // of the database, for each commit
 	Charge  time.Duration // of the database, for each charge in it
-	Look    time.Duration // of the database, for each look that readers share
 	Load    time.Duration // of the database, for each account that is not in memory
 	Follow  time.Duration // of a node, for each event that another node has appended
 
@@ -42,8 +41,8 @@ type Cost struct {
 }
 
 // Here is what was measured on the machine of docs/benchmarks.md.
-var Here = Cost{Request: 40 * time.Microsecond, Round: 20 * time.Microsecond, Client: 15 * time.Microsecond,
-	Commit: 650 * time.Microsecond, Charge: 7 * time.Microsecond, Look: 35 * time.Microsecond, Load: 30 * time.Microsecond,
+var Here = Cost{Request: 30 * time.Microsecond, Round: 100 * time.Microsecond, Client: 6 * time.Microsecond,
+	Commit: 340 * time.Microsecond, Charge: 9 * time.Microsecond, Load: 30 * time.Microsecond,
 	Follow: 4 * time.Microsecond, ChargeBytes: 231, AccountBytes: 470, CachedBytes: 254}
 
 // A Figure is what comes of a setup.
@@ -53,16 +52,19 @@ type Figure struct {
 	Batch     float64 // charges of a commit
 }
 
-// Model works a setup out. A charge passes two queues, each served in rounds that
-// take all that waits: a look at the credential's book, then a commit. Whoever
-// comes while a round is under way waits for half of it, on average, and then for
-// a whole one. Those of a round are answered together, ask again together, and
-// wait for each other at the node's processors:
+// Model works a setup out. A charge passes one queue, that of commits, served in
+// rounds that take all that waits. Those of a round are answered together, ask
+// again together, and wait for each other at the node's processors; the next
+// round waits for them as long as the ledger does, and for who comes after that
+// another one has to be made:
 //
-//	round  = round trip + commit + batch × charge + sync
-//	cycle  = batch × request / processors + 1½ (round trip + look) + 1½ round
+//	work    = node's part + commit + batch × charge, up to half as much again if the processors are the callers' too
+//	round   = work + round trip + sync
+//	asking  = batch × request / processors
+//	waiting = asking, but at most a quarter of a round
+//	cycle   = (waiting + round) × (2 - waiting / asking)
 //	charges a second = clients / cycle, and no more than the processors carry
-//	batch  = charges a second of the node × round
+//	batch   = charges a second of the node × (waiting + round)
 //
 // Nodes on one book take turns: a round holds the book for a round trip and what
 // follows, and waits for the others' before. The batch stands on both sides, so
@@ -74,37 +76,44 @@ func Model(s Setup, c Cost) Figure {
 	}
 	var f Figure
 	rate, batch := 1.0, 1.0
-	for range 200 {
-		work := c.Commit.Seconds() + batch*c.Charge.Seconds()
-		round := s.RoundTrip.Seconds() + work + s.Sync.Seconds()
+	for range 400 {
+		most := s.processors(c, batch)
+		work := c.Round.Seconds() + c.Commit.Seconds() + batch*c.Charge.Seconds()
+		if s.DatabaseCores == 0 { // it waits for the same processors as everybody
+			work *= 1 + min(1, rate/most)/2
+		}
+		round := work + s.RoundTrip.Seconds() + s.Sync.Seconds()
 		if turns > 1 {
 			held := round + batch*(turns-1)*c.Follow.Seconds()
 			round = s.RoundTrip.Seconds() + turns*held
 		}
-		look := s.RoundTrip.Seconds() + c.Look.Seconds()
 		request := c.Request.Seconds()
 		if s.DatabaseCores == 0 {
 			request += c.Client.Seconds()
 		}
-		first := request + batch*request/float64(s.NodeCores) + 1.5*look + s.Missing*1.5*(s.RoundTrip.Seconds()+c.Load.Seconds())
-		alone := float64(s.Clients) / (first + 1.5*round)
-		next := min(alone, s.processors(c, batch, alone/float64(s.Nodes)*look))
-		rate += (next - rate) / 4 // half-way, so that it settles
-		batch = max(1, rate/float64(s.Nodes)*round)
-		cycle := float64(s.Clients) / rate
-		f = Figure{PerSecond: rate, Batch: batch, P50: seconds(cycle), P99: seconds(max(cycle, first) + 0.5*round + 0.5*look)}
+		asking := request + batch*request/float64(s.NodeCores) + s.Missing*(s.RoundTrip.Seconds()+c.Load.Seconds())
+		waiting := min(asking, round/4, longestGather.Seconds())
+		cycle := (waiting + round) * (2 - waiting/asking)
+		next := min(float64(s.Clients)/cycle, most)
+		rate += (next - rate) / 8 // a part of the way, so that it settles
+		batch = max(1, rate/float64(s.Nodes)*(waiting+round))
+		slowest := cycle
+		if waiting < asking {
+			slowest = 2*(waiting+round) + asking
+		}
+		f = Figure{PerSecond: rate, Batch: batch, P50: seconds(float64(s.Clients) / rate), P99: seconds(slowest * float64(s.Clients) / rate / cycle)}
 	}
 	return f
 }
 
 // processors returns how many charges a second the processors carry, when each
-// commit has a batch of them and each look serves some.
-func (s Setup) processors(c Cost, batch, served float64) float64 {
-	node := c.Request.Seconds()
+// commit has a batch of them.
+func (s Setup) processors(c Cost, batch float64) float64 {
+	node := c.Request.Seconds() + c.Round.Seconds()/batch
 	if s.Shared {
 		node += c.Follow.Seconds() * float64(s.Nodes-1)
 	}
-	database := c.Charge.Seconds() + c.Commit.Seconds()/batch + c.Look.Seconds()/max(1, served) + s.Missing*c.Load.Seconds()
+	database := c.Charge.Seconds() + c.Commit.Seconds()/batch + s.Missing*c.Load.Seconds()
 	if s.DatabaseCores == 0 {
 		return float64(s.NodeCores) / (node + c.Client.Seconds() + database)
 	}

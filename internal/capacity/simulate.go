@@ -9,7 +9,7 @@ import (
 
 // Simulate lets clients ask until so many charges were answered, and measures all
 // but the first quarter: one event after the other, with processors that serve in order of arrival,
-// looks and commits that take what waits, and books that one node holds at a time.
+// commits that take what waits, and books that one node holds at a time.
 func Simulate(s Setup, c Cost, charges int) Figure {
 	w := &simulation{s: s, c: c, rng: rand.New(rand.NewPCG(1, 2))}
 	w.book = &pool{w: w, free: 1}
@@ -124,46 +124,67 @@ func (n *node) trip(d time.Duration, then func()) {
 	})
 }
 
-// A node has rounds of looks and of commits, one of each at a time.
+// A node has rounds of commits, one at a time.
 type node struct {
 	w               *simulation
 	cores, database *pool
-	looks, commits  rounds
 	missed          int // events that other nodes have appended since this one last followed
+
+	waiting []func() // for the next round
+	busy    bool     // one is under way, or about to be
+	last    int      // how many the last one was of
+	took    time.Duration
+	begin   func() // what is waited with, as long as there is company to come
 }
 
-// rounds gathers what waits while one round is under way.
-type rounds struct {
-	waiting []func()
-	busy    bool
-}
-
-// join waits for the next round of a node. A round begins when the node gets a
-// processor: who is about to ask goes first.
-func (n *node) join(r *rounds, then func(), round func(served []func(), done func())) {
-	r.waiting = append(r.waiting, then)
-	if r.busy {
-		return
+// join waits for the next round. It begins when the node gets a processor: who is
+// about to ask goes first. When fewer wait than the last round was of, it waits a
+// quarter of that for them, but not long.
+func (n *node) join(then func()) {
+	n.waiting = append(n.waiting, then)
+	if n.begin != nil && len(n.waiting) >= n.last {
+		n.begin()
 	}
-	r.busy = true
-	var next func()
-	next = func() {
-		if r.busy = len(r.waiting) > 0; !r.busy {
-			return
-		}
-		n.w.work(n.cores, n.w.c.Round, func() {
-			served := r.waiting
-			r.waiting = nil
-			round(served, func() {
+	if !n.busy {
+		n.busy = true
+		n.round()
+	}
+}
+
+func (n *node) round() {
+	w := n.w
+	start := func() {
+		n.begin = nil
+		w.work(n.cores, w.c.Round, func() {
+			served, began := n.waiting, w.now
+			n.waiting = nil
+			n.commit(served, func() {
+				n.last, n.took = len(served), w.now-began
 				for _, then := range served {
 					then()
 				}
-				next()
+				if n.busy = len(n.waiting) > 0; n.busy {
+					n.round()
+				}
 			})
 		})
 	}
-	next()
+	if len(n.waiting) >= n.last {
+		start()
+		return
+	}
+	begun := false
+	n.begin = func() {
+		if !begun {
+			begun = true
+			start()
+		}
+	}
+	w.after(min(n.took/4, longestGather), n.begin)
 }
+
+// longestGather is the ledger's.
+const longestGather = 5 * time.Millisecond
 
 // ask makes one charge of a client, and then the next.
 func (n *node) ask() {
@@ -173,19 +194,17 @@ func (n *node) ask() {
 		cost += w.c.Client
 	}
 	w.work(n.cores, cost, func() {
-		n.join(&n.looks, func() {
-			commit := func() {
-				n.join(&n.commits, func() {
-					w.took = append(w.took, w.now-began)
-					n.ask()
-				}, n.commit)
-			}
-			if w.rng.Float64() < w.s.Missing {
-				n.trip(w.c.Load, commit)
-			} else {
-				commit()
-			}
-		}, func(_ []func(), done func()) { n.trip(w.c.Look, done) })
+		commit := func() {
+			n.join(func() {
+				w.took = append(w.took, w.now-began)
+				n.ask()
+			})
+		}
+		if w.rng.Float64() < w.s.Missing {
+			n.trip(w.c.Load, commit)
+		} else {
+			commit()
+		}
 	})
 }
 
