@@ -168,7 +168,9 @@ func (w *Watch) pollOnce(ctx context.Context, p *polled) time.Time {
 		return w.o.Now().Add(5*time.Second + rand.N(5*time.Second))
 	}
 	if !mine {
-		w.show(p, state, w.o.Now())
+		if err := w.takeOver(ctx, p, state); err != nil && ctx.Err() == nil {
+			w.o.Logger.Warn("what another node has read of a source cannot be read", "source", p.Name, "error", err)
+		}
 		// It is looked at again after the poll that the other node will have made.
 		next := state.Next.Std().Add(time.Second + rand.N(2*time.Second))
 		if soon := w.o.Now().Add(time.Second); next.Before(soon) {
@@ -182,9 +184,8 @@ func (w *Watch) pollOnce(ctx context.Context, p *polled) time.Time {
 		}
 	}
 	if next := state.Next.Std(); state.Next != 0 && next.After(w.o.Now()) && !p.asked {
-		if err := p.load(ctx, w, state); err == nil { // it was asked before this process began
+		if err := w.takeOver(ctx, p, state); err == nil { // it was asked before this process began
 			p.asked = true
-			w.show(p, state, w.o.Now())
 			return next
 		}
 	}
@@ -307,10 +308,7 @@ func (w *Watch) note(ctx context.Context, p *polled, reading *dialect.Reading, f
 	}
 	next := now.Add(p.wait(state.Fails, failed))
 	usage := p.usage.with(state)
-	runway := Runway{}
-	if point, ok := state.last(); ok {
-		runway = usage.forecast(now, number(point.Balance))
-	}
+	runway := usage.timeLeft(now, state)
 	alerts, again := w.judgeSource(p, rules, state, at, failed == nil, rise, runway)
 	if !again.IsZero() && again.Before(next) {
 		next = again
@@ -405,6 +403,32 @@ func (p *polled) load(ctx context.Context, w *Watch, state *stateRow) error {
 	}
 	p.usage = u
 	return nil
+}
+
+// takeOver has a source look as its state says, that another process has
+// written.
+func (w *Watch) takeOver(ctx context.Context, p *polled, state *stateRow) error {
+	if p.usage == nil {
+		if err := p.load(ctx, w, state); err != nil {
+			return err
+		}
+	}
+	now := w.o.Now()
+	usage := p.usage.with(state)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p.usage, p.look.Runway = usage, usage.timeLeft(now, state)
+	p.show(state, now)
+	return nil
+}
+
+// timeLeft forecasts how long what a state has lasts.
+func (u *usage) timeLeft(now time.Time, state *stateRow) Runway {
+	point, ok := state.last()
+	if !ok {
+		return Runway{}
+	}
+	return u.forecast(now, number(point.Balance))
 }
 
 // with returns the usage with the last point of a state.
