@@ -37,6 +37,7 @@ var scenarios = []struct {
 	{"long-vendors", []int{64}, bench.LongVendors},
 	{"pages", []int{16}, bench.Pages},
 	{"pg-charge", []int{64}, bench.PGCharge},
+	{"pg-charge-pooled", []int{64}, bench.PGPooled},
 	{"pg-charge-batched", []int{64}, bench.PGBatched},
 	{"pg-two-nodes", []int{64}, bench.PGTwoNodes},
 	{"pg-books", []int{64}, bench.PGBooks},
@@ -94,9 +95,10 @@ measured in turns with it:
               They take some minutes to make: --history DIR keeps them
   pages       pages of Twilio's usage records, a statement and Frontier's transactions of
               one account with ten million charges; beside one with 10,000
-  pg-charge, pg-charge-batched
+  pg-charge, pg-charge-pooled, pg-charge-batched
               one charge a request, one hot account, on PostgreSQL; beside a PL/pgSQL
-              function that locks the two rows, and one that gets all that waits
+              function that locks the two rows, called over a connection for each
+              client or over eight; and one that gets all that waits
   pg-two-nodes, pg-books
               the same through two nodes, on one account or each on a book of its
               own; beside one node

@@ -13,17 +13,23 @@ import (
 const (
 	AskSelect  = "select"
 	AskLocked  = "locked"
+	AskPooled  = "pooled" // the same as AskLocked, over few connections
 	AskBatched = "batched"
 )
 
 var asks = map[string]struct {
-	what string
-	open func(*pgxpool.Pool) asker
+	what        string
+	open        func(*pgxpool.Pool) asker
+	connections int32
 }{
-	AskSelect:  {"one SELECT by key a request", openSelect},
-	AskLocked:  {"a PL/pgSQL function a request, which locks the two rows FOR UPDATE", openLocked},
-	AskBatched: {"a PL/pgSQL function with all that waits, which locks each row once", openBatched},
+	AskSelect:  {"one SELECT by key a request", openSelect, asNode},
+	AskLocked:  {"a PL/pgSQL function a request, which locks the two rows FOR UPDATE, a connection for each of 64 clients", openLocked, 64},
+	AskPooled:  {"a PL/pgSQL function a request, which locks the two rows FOR UPDATE, over eight connections", openLocked, asNode},
+	AskBatched: {"a PL/pgSQL function with all that waits, which locks each row once", openBatched, asNode},
 }
+
+// asNode is as many connections as a node has.
+const asNode = 8
 
 // An asker asks a PostgreSQL what a request is about.
 type asker func(ctx context.Context, body []byte) error
@@ -90,7 +96,7 @@ func openAsker(ctx context.Context, url, ask string) (asker, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	config.MaxConns = askConnections
+	config.MaxConns = kind.connections
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, nil, err
@@ -101,9 +107,6 @@ func openAsker(ctx context.Context, url, ask string) (asker, func(), error) {
 	}
 	return kind.open(pool), pool.Close, nil
 }
-
-// askConnections is how many connections a baseline has: as many as a node.
-const askConnections = 8
 
 func openSelect(pool *pgxpool.Pool) asker {
 	return func(ctx context.Context, _ []byte) error {

@@ -30,7 +30,7 @@ type Baseline struct {
 	Bytes    int
 	Connect  bool   // answer by a Connect handler, with the message in the sample's body
 	Database string // URL
-	Ask      string // what: AskSelect, AskLocked, AskBatched
+	Ask      string // what: AskSelect, AskLocked, AskPooled, AskBatched
 }
 
 // Serve answers on a port of its own, whose address it writes to out, until ctx ends.

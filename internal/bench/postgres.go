@@ -169,9 +169,16 @@ func onPostgres(ctx context.Context, o Options, nodes int, latency time.Duration
 }
 
 // PGCharge measures one charge a request on one account of a node on PostgreSQL;
-// beside a handler that calls a function which locks the two rows.
+// beside a handler that calls a function which locks the two rows, with a
+// connection for each client, as pgbench has.
 func PGCharge(ctx context.Context, o Options) (*Report, error) {
 	return pgCharge(ctx, o, "pg-charge", AskLocked, 0)
+}
+
+// PGPooled is PGCharge beside the same handler with as many connections as the
+// node has.
+func PGPooled(ctx context.Context, o Options) (*Report, error) {
+	return pgCharge(ctx, o, "pg-charge-pooled", AskPooled, 0)
 }
 
 // PGBatched is PGCharge beside a handler that gathers what waits into one call of
