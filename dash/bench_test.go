@@ -4,8 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,15 +19,9 @@ var accounts = flag.Int("accounts", 100_000, "how many accounts BenchmarkManyAcc
 // BenchmarkManyAccounts measures what people wait for in a list of many
 // accounts, from the key or the click to the rows that it asks for.
 func BenchmarkManyAccounts(b *testing.B) {
-	s := &server{t: b, dir: b.TempDir(), listen: freePort(b)}
-	s.url, s.config = "http://"+s.listen, filepath.Join(b.TempDir(), "saldo.toml")
-	must(b, os.WriteFile(s.config, nil, 0o600))
-	last := fillStore(b, s.dir, *accounts)
-	s.again()
-	b.Cleanup(s.kill)
-	token, err := os.ReadFile(filepath.Join(s.dir, "operator.token"))
-	must(b, err)
-	s.token = strings.TrimSpace(string(token))
+	dir := b.TempDir()
+	last := fillStore(b, dir, *accounts)
+	s := startServer(b, dir, "")
 	page := open(b, s)
 	page.signIn(s.token)
 	page.turnTo("/accounts")

@@ -131,14 +131,32 @@ type server struct {
 	proc   *exec.Cmd
 }
 
-// startDemo starts a demo, whose accounts move if live. More is what its file
-// of settings has.
+// newServer returns a server that is not started. More is what its file of
+// settings has.
+func newServer(t testing.TB, dir, more string) *server {
+	t.Helper()
+	s := &server{t: t, dir: dir, listen: freePort(t), config: filepath.Join(t.TempDir(), "saldo.toml")}
+	s.url = "http://" + s.listen
+	must(t, os.WriteFile(s.config, []byte(more), 0o600))
+	return s
+}
+
+// startServer starts a server on books that a test has made.
+func startServer(t testing.TB, dir, more string) *server {
+	t.Helper()
+	s := newServer(t, dir, more)
+	s.again()
+	t.Cleanup(s.kill)
+	token, err := os.ReadFile(filepath.Join(dir, "operator.token"))
+	must(t, err)
+	s.token = strings.TrimSpace(string(token))
+	return s
+}
+
+// startDemo starts a demo, whose accounts move if live.
 func startDemo(t testing.TB, live bool, more string) *server {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir(), listen: freePort(t)}
-	s.url = "http://" + s.listen
-	s.config = filepath.Join(t.TempDir(), "saldo.toml")
-	must(t, os.WriteFile(s.config, []byte(more), 0o600))
+	s := newServer(t, t.TempDir(), more)
 	args := []string{"demo", "-o", "json"}
 	if live {
 		args = args[:1]

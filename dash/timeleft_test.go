@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -72,12 +70,10 @@ func watched(t *testing.T, dir string, drains map[string]drain) {
 // which of them runs out first, and when.
 func TestTimeLeft(t *testing.T) {
 	t.Parallel()
-	s := &server{t: t, dir: filepath.Join(t.TempDir(), "data"), listen: freePort(t)}
-	s.url, s.config = "http://"+s.listen, filepath.Join(t.TempDir(), "saldo.toml")
-	must(t, os.Mkdir(s.dir, 0o700))
+	dir := t.TempDir()
 	now := time.Now()
 	drains := map[string]drain{"slow": {now, 100_00, 10}, "fast": {now, 48_00, 100}, "still": {now, 1_00, 0}}
-	watched(t, s.dir, drains)
+	watched(t, dir, drains)
 	vendor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"left": %q}`, drains[strings.TrimPrefix(r.URL.Path, "/")].text())
 	}))
@@ -86,12 +82,7 @@ func TestTimeLeft(t *testing.T) {
 	for name := range drains {
 		config += fmt.Sprintf("[[watch.sources]]\nname = %[1]q\nkind = \"generic\"\naddress = \"%[2]s/%[1]s\"\namount = \".left\"\nunit = \"USD\"\ninterval = \"15m\"\n", name, vendor.URL)
 	}
-	must(t, os.WriteFile(s.config, []byte(config), 0o600))
-	s.again()
-	t.Cleanup(s.kill)
-	token, err := os.ReadFile(filepath.Join(s.dir, "operator.token"))
-	must(t, err)
-	s.token = strings.TrimSpace(string(token))
+	s := startServer(t, dir, config)
 	b := open(t, s)
 	b.signIn(s.token)
 	const card = `[...document.querySelectorAll("#held + .cards .card")].find((c) => c.textContent.includes("Runs out first"))`

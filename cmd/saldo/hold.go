@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -91,18 +93,9 @@ func (a *app) onHold(use, short, example, call, verb string, more func(*cobra.Co
 }
 
 func (a *app) getHold() *cobra.Command {
-	return &cobra.Command{Use: "get HOLD", Short: "Show a hold", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.asker()
-			if err != nil {
-				return err
-			}
-			data, err := s.get(c.Context(), "/v1/holds/"+url.PathEscape(args[0]), nil)
-			if err != nil {
-				return err
-			}
-			return a.show(data, append(holdColumns, "created_at", "updated_at", "drawn_from", "reason", "metadata")...)
-		}}
+	return a.simple(&cobra.Command{Use: "get HOLD", Short: "Show a hold"}, cobra.ExactArgs(1), func(ctx context.Context, s *asker, args []string) (json.RawMessage, error) {
+		return s.get(ctx, "/v1/holds/"+url.PathEscape(args[0]), nil)
+	}, a.shown(append(holdColumns, "created_at", "updated_at", "drawn_from", "reason", "metadata")...))
 }
 
 func (a *app) listHolds() *cobra.Command {

@@ -23,6 +23,14 @@ import (
 	"saldo/dialect/native"
 )
 
+// buildSaldo builds the program.
+func buildSaldo(t *testing.T, path string) {
+	t.Helper()
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
 // TestKill kills the real program under load, again and again (SALDO_KILLS
 // times, 5 without it), and compares what it answered before with what it
 // answers after: every acknowledged command is there with its balance, nothing
@@ -36,9 +44,7 @@ func TestKill(t *testing.T) {
 		kills = n
 	}
 	k := &killing{t: t, dir: t.TempDir(), data: filepath.Join(t.TempDir(), "data"), binary: filepath.Join(t.TempDir(), "saldo")}
-	if out, err := exec.Command("go", "build", "-o", k.binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	buildSaldo(t, k.binary)
 	notes, err := os.Create(filepath.Join(k.dir, "acknowledged.jsonl"))
 	if err != nil {
 		t.Fatal(err)

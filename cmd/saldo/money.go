@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -283,20 +284,10 @@ func (a *app) transferCommand() *cobra.Command {
 		fieldsOf(c, body, "kind")
 		return m.send(c, s, "/v1/transfers", body, fmt.Sprintf("Move %s from %s to %s", args[2], args[0], args[1]))
 	}
-	c.AddCommand(a.batchCommand(), a.refundCommand(), &cobra.Command{
-		Use: "get ID", Short: "Show a transfer", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.asker()
-			if err != nil {
-				return err
-			}
-			data, err := s.get(c.Context(), "/v1/transfers/"+url.PathEscape(args[0]), nil)
-			if err != nil {
-				return err
-			}
-			return a.show(data, "id", "created_at", "kind", "from", "to", "via", "amount", "unit", "of", "refunded", "refundable", "category", "count", "reason", "metadata", "seq")
-		},
-	})
+	c.AddCommand(a.batchCommand(), a.refundCommand(), a.simple(&cobra.Command{Use: "get ID", Short: "Show a transfer"}, cobra.ExactArgs(1),
+		func(ctx context.Context, s *asker, args []string) (json.RawMessage, error) {
+			return s.get(ctx, "/v1/transfers/"+url.PathEscape(args[0]), nil)
+		}, a.shown("id", "created_at", "kind", "from", "to", "via", "amount", "unit", "of", "refunded", "refundable", "category", "count", "reason", "metadata", "seq")))
 	return c
 }
 

@@ -97,9 +97,7 @@ type served struct {
 func newReliable(t *testing.T) *reliable {
 	dir := t.TempDir()
 	r := &reliable{T: t, binary: filepath.Join(dir, "saldo"), keys: filepath.Join(dir, "keys"), faults: map[string]int{}}
-	if out, err := exec.Command("go", "build", "-o", r.binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	buildSaldo(t, r.binary)
 	if err := os.WriteFile(r.keys, []byte("1 "+strings.Repeat("A", 42)+"E=\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

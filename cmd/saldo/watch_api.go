@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -381,11 +382,7 @@ func (w watchAPI) createRule(c *native.Call) (any, error) {
 // listRules pages by name; account and source choose those about one.
 func (w watchAPI) listRules(c *native.Call) (any, error) {
 	query := c.Request.URL.Query()
-	limit, err := limitOf(query)
-	if err != nil {
-		return nil, err
-	}
-	after, err := cursorOf(query)
+	after, limit, err := pageOf(query)
 	if err != nil {
 		return nil, err
 	}
@@ -473,17 +470,26 @@ func tested(name string, err error) map[string]any {
 	return out
 }
 
-func limitOf(query url.Values) (int, error) {
-	text := query.Get("limit")
-	if text == "" {
-		return 50, nil
+// pageOf reads behind what a page begins and how many items it has.
+func pageOf(query url.Values) (after string, limit int, err error) {
+	limit = 50
+	if text := query.Get("limit"); text != "" {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > 1000 {
+			return "", 0, native.Invalid("limit", "has to be a whole number from 1 to 1000")
+		}
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > 1000 {
-		return 0, native.Invalid("limit", "has to be a whole number from 1 to 1000")
+	if cursor := query.Get("cursor"); cursor != "" {
+		key, err := base64.RawURLEncoding.DecodeString(cursor)
+		if err != nil || len(key) == 0 {
+			return "", 0, native.Invalid("cursor", "has to be what next was, unchanged")
+		}
+		after = string(key)
 	}
-	return n, nil
+	return after, limit, nil
 }
+
+// cursorAt writes where a page ended.
+func cursorAt(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
 
 // filters are what lists of these can be asked for by.
 var filters = map[string][]string{"Reading": {"since"}, "Rule": {"account", "source"}, "Delivery": {"state"}, "Alert": {"state"}}

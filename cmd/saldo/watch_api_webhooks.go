@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/base64"
 	"encoding/json"
-	"net/url"
 	"time"
 
 	"saldo/auth"
@@ -155,11 +153,7 @@ func (w watchAPI) replay(c *native.Call) (any, error) {
 // fire now, whenever they began to.
 func (w watchAPI) listAlerts(c *native.Call) (any, error) {
 	query := c.Request.URL.Query()
-	limit, err := limitOf(query)
-	if err != nil {
-		return nil, err
-	}
-	from, err := cursorOf(query)
+	from, limit, err := pageOf(query)
 	if err != nil {
 		return nil, err
 	}
@@ -186,19 +180,4 @@ func (w watchAPI) listAlerts(c *native.Call) (any, error) {
 		return true
 	})
 	return p, err
-}
-
-// cursorAt and cursorOf write and read where a page ended.
-func cursorAt(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
-
-func cursorOf(query url.Values) (string, error) {
-	cursor := query.Get("cursor")
-	if cursor == "" {
-		return "", nil
-	}
-	key, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(key) == 0 {
-		return "", native.Invalid("cursor", "has to be what next was, unchanged")
-	}
-	return string(key), nil
 }

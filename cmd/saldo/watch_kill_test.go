@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,9 +18,7 @@ func TestAccountRulesKilled(t *testing.T) {
 	}
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "saldo")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	buildSaldo(t, binary)
 	hook := newHook(t)
 	p := &program{t: t, binary: binary, env: []string{"HOME=" + dir}, url: "http://" + freePort(t)}
 	path := filepath.Join(dir, "saldo.toml")

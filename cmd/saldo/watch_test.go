@@ -234,9 +234,7 @@ func TestWatchEveryVendor(t *testing.T) {
 	}
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "saldo")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	buildSaldo(t, binary)
 	hook := newHook(t)
 	vendor := &program{t: t, binary: binary, env: []string{"HOME=" + dir}, url: "http://" + freePort(t)}
 	vendor.args = []string{"serve", "--data", filepath.Join(dir, "vendor"), "--listen", strings.TrimPrefix(vendor.url, "http://"), "--dialects",
