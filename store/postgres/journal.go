@@ -32,7 +32,7 @@ func queueUnits(p *pgx.Batch, books []ledger.BookEvents) {
 		}
 	}
 	if len(book) > 0 {
-		p.Queue(`INSERT INTO saldo.units (book, unit, code, scale, kind) SELECT * FROM unnest((SELECT $1::bigint[]), (SELECT $2::bigint[]), (SELECT $3::text[]), (SELECT $4::smallint[]), (SELECT $5::smallint[]))`,
+		p.Queue(`INSERT INTO saldo.units (book, unit, code, scale, kind) SELECT * FROM unnest((SELECT $1::bigint[]), $2::bigint[], $3::text[], $4::smallint[], $5::smallint[])`,
 			book, unit, code, scale, kind)
 	}
 }
@@ -54,7 +54,7 @@ func queueJournal(p *pgx.Batch, books []ledger.BookEvents) {
 			blocks, block, first = append(blocks, block), nil, k+1
 		}
 	}
-	p.Queue(`INSERT INTO saldo.journal (book, seq, n, time, events) SELECT * FROM unnest((SELECT $1::bigint[]), (SELECT $2::bigint[]), (SELECT $3::integer[]), (SELECT $4::bigint[]), (SELECT $5::bytea[]))`,
+	p.Queue(`INSERT INTO saldo.journal (book, seq, n, time, events) SELECT * FROM unnest((SELECT $1::bigint[]), $2::bigint[], $3::integer[], $4::bigint[], $5::bytea[])`,
 		book, seq, n, at, blocks)
 }
 
@@ -74,7 +74,7 @@ func queueTexts(p *pgx.Batch, books []ledger.BookEvents) {
 		}
 	}
 	if len(book) > 0 {
-		p.Queue(`INSERT INTO saldo.texts (book, seq, n, salt, data) SELECT * FROM unnest((SELECT $1::bigint[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::bytea[]), (SELECT $5::bytea[]))`,
+		p.Queue(`INSERT INTO saldo.texts (book, seq, n, salt, data) SELECT * FROM unnest((SELECT $1::bigint[]), $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[])`,
 			book, seq, n, salt, data)
 	}
 }
@@ -118,7 +118,7 @@ func queueStatements(p *pgx.Batch, books []ledger.BookEvents) {
 		}
 	}
 	if len(account) > 0 {
-		p.Queue(`INSERT INTO saldo.statements (account, seq, seqs) SELECT * FROM unnest((SELECT $1::uuid[]), (SELECT $2::bigint[]), (SELECT $3::bytea[]))`, account, seq, seqs)
+		p.Queue(`INSERT INTO saldo.statements (account, seq, seqs) SELECT * FROM unnest((SELECT $1::uuid[]), $2::bigint[], $3::bytea[])`, account, seq, seqs)
 	}
 }
 
@@ -177,7 +177,7 @@ func queueWords(p *pgx.Batch, books []ledger.BookEvents) {
 	}
 	p.Queue(`DELETE FROM saldo.words WHERE account = ANY($1::uuid[])`, of)
 	if len(word) > 0 {
-		p.Queue(`INSERT INTO saldo.words (tenant, word, account) SELECT * FROM unnest((SELECT $1::bigint[]), (SELECT $2::bytea[]), (SELECT $3::uuid[]))`, tenant, word, account)
+		p.Queue(`INSERT INTO saldo.words (tenant, word, account) SELECT * FROM unnest((SELECT $1::bigint[]), $2::bytea[], $3::uuid[])`, tenant, word, account)
 	}
 }
 

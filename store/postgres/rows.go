@@ -76,9 +76,9 @@ func queueAccounts(p *pgx.Batch, b *ledger.Batch) {
 		children, open_holds, created, updated, seq, version, erased, profile_seq, profile_n)
 	SELECT id, parent, tenant, book, unit, mode, status, depth, posted::numeric, held::numeric, credit::numeric, cap::numeric,
 		children, open_holds, created, updated, seq, version, erased, profile_seq, profile_n
-	FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::bigint[]), (SELECT $4::bigint[]), (SELECT $5::bigint[]), (SELECT $6::smallint[]), (SELECT $7::smallint[]), (SELECT $8::smallint[]),
-		(SELECT $9::text[]), (SELECT $10::text[]), (SELECT $11::text[]), (SELECT $12::text[]), (SELECT $13::bigint[]), (SELECT $14::bigint[]), (SELECT $15::bigint[]), (SELECT $16::bigint[]), (SELECT $17::bigint[]),
-		(SELECT $18::bigint[]), (SELECT $19::bigint[]), (SELECT $20::bigint[]), (SELECT $21::bigint[]))
+	FROM unnest((SELECT $1::uuid[]), $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[], $7::smallint[], $8::smallint[],
+		$9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
+		$18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[])
 	AS k (id, parent, tenant, book, unit, mode, status, depth, posted, held, credit, cap,
 		children, open_holds, created, updated, seq, version, erased, profile_seq, profile_n)`
 	queue := func(sql string, rows []*ledger.Account) {
@@ -144,8 +144,8 @@ func queueHolds(p *pgx.Batch, rows []ledger.HoldRow) {
 		created, updated, seq, opened, text_seq, text_n)
 	SELECT ref, id, tenant, book, account, via, owner, amount::numeric, remaining::numeric, captured::numeric, expires, state,
 		created, updated, seq, opened, text_seq, text_n
-	FROM unnest((SELECT $1::uuid[]), (SELECT $2::text[]), (SELECT $3::bigint[]), (SELECT $4::bigint[]), (SELECT $5::uuid[]), (SELECT $6::uuid[]), (SELECT $7::uuid[]), (SELECT $8::text[]), (SELECT $9::text[]), (SELECT $10::text[]),
-		(SELECT $11::bigint[]), (SELECT $12::smallint[]), (SELECT $13::bigint[]), (SELECT $14::bigint[]), (SELECT $15::bigint[]), (SELECT $16::bigint[]), (SELECT $17::bigint[]), (SELECT $18::bigint[]))
+	FROM unnest((SELECT $1::uuid[]), $2::text[], $3::bigint[], $4::bigint[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::text[], $10::text[],
+		$11::bigint[], $12::smallint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
 	AS k (ref, id, tenant, book, account, via, owner, amount, remaining, captured, expires, state, created, updated, seq, opened, text_seq, text_n)
 	ON CONFLICT (ref) DO UPDATE SET amount = excluded.amount, remaining = excluded.remaining, captured = excluded.captured,
 		expires = excluded.expires, state = excluded.state, updated = excluded.updated, seq = excluded.seq`,
@@ -239,17 +239,17 @@ func queueRecords(p *pgx.Batch, rows []ledger.RecordRow) {
 	kind := func(r r) []byte { return []byte(r.Kind) }
 	key := func(r r) []byte { return []byte(r.Key) }
 	if was, is = differing(was, is); len(was) > 0 {
-		p.Queue(`DELETE FROM saldo.entries e USING unnest((SELECT $1::bigint[]), (SELECT $2::bytea[]), (SELECT $3::bytea[]), (SELECT $4::bytea[]), (SELECT $5::bytea[])) AS k (book, kind, name, value, key)
+		p.Queue(`DELETE FROM saldo.entries e USING unnest((SELECT $1::bigint[]), $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[]) AS k (book, kind, name, value, key)
 			WHERE e.book = k.book AND e.kind = k.kind AND e.name = k.name AND e.value = k.value AND e.key = k.key`, entryArgs(was)...)
 	}
 	if len(gone) > 0 {
-		p.Queue(`DELETE FROM saldo.records r USING unnest((SELECT $1::bigint[]), (SELECT $2::bytea[]), (SELECT $3::bytea[])) AS k (book, kind, key)
+		p.Queue(`DELETE FROM saldo.records r USING unnest((SELECT $1::bigint[]), $2::bytea[], $3::bytea[]) AS k (book, kind, key)
 			WHERE r.book = k.book AND r.kind = k.kind AND r.key = k.key`, column(gone, book), column(gone, kind), column(gone, key))
 	}
 	if len(now) > 0 {
 		p.Queue(`INSERT INTO saldo.records (book, kind, key, data, text_seq, text_n, version, seq, created, updated, deadline, entries, counters)
-		SELECT * FROM unnest((SELECT $1::bigint[]), (SELECT $2::bytea[]), (SELECT $3::bytea[]), (SELECT $4::bytea[]), (SELECT $5::bigint[]), (SELECT $6::bigint[]), (SELECT $7::bigint[]), (SELECT $8::bigint[]), (SELECT $9::bigint[]),
-			(SELECT $10::bigint[]), (SELECT $11::bigint[]), (SELECT $12::bytea[]), (SELECT $13::bytea[]))
+		SELECT * FROM unnest((SELECT $1::bigint[]), $2::bytea[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+			$10::bigint[], $11::bigint[], $12::bytea[], $13::bytea[])
 		ON CONFLICT (book, kind, key) DO UPDATE SET data = excluded.data, text_seq = excluded.text_seq, text_n = excluded.text_n,
 			version = excluded.version, seq = excluded.seq, created = excluded.created, updated = excluded.updated,
 			deadline = excluded.deadline, entries = excluded.entries, counters = excluded.counters`,
@@ -271,7 +271,7 @@ func queueRecords(p *pgx.Batch, rows []ledger.RecordRow) {
 			column(now, func(r r) []byte { return appendCounters([]byte{}, r.Counters) }))
 	}
 	if len(is) > 0 {
-		p.Queue(`INSERT INTO saldo.entries (book, kind, name, value, key) SELECT * FROM unnest((SELECT $1::bigint[]), (SELECT $2::bytea[]), (SELECT $3::bytea[]), (SELECT $4::bytea[]), (SELECT $5::bytea[]))
+		p.Queue(`INSERT INTO saldo.entries (book, kind, name, value, key) SELECT * FROM unnest((SELECT $1::bigint[]), $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[])
 			ON CONFLICT (book, kind, name, value, key) DO NOTHING`, entryArgs(is)...)
 	}
 }
@@ -325,7 +325,7 @@ func queueRefunds(p *pgx.Batch, rows []ledger.RefundRow) {
 	}
 	type r = ledger.RefundRow
 	p.Queue(`INSERT INTO saldo.refunds (book, seq, n, refunded)
-	SELECT book, seq, n, refunded::numeric FROM unnest((SELECT $1::bigint[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::text[])) AS k (book, seq, n, refunded)
+	SELECT book, seq, n, refunded::numeric FROM unnest((SELECT $1::bigint[]), $2::bigint[], $3::bigint[], $4::text[]) AS k (book, seq, n, refunded)
 	ON CONFLICT (book, seq, n) DO UPDATE SET refunded = excluded.refunded`,
 		column(rows, func(r r) int64 { return int64(r.Of.Book) }),
 		column(rows, func(r r) int64 { return int64(r.Of.Seq) }),
@@ -340,7 +340,7 @@ func queueIDs(p *pgx.Batch, rows []ledger.IDRow) {
 		return
 	}
 	type r = ledger.IDRow
-	p.Queue(`INSERT INTO saldo.ids (ref, book, seq, n) SELECT * FROM unnest((SELECT $1::uuid[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::bigint[])) AS k (ref, book, seq, n) ORDER BY k.ref`,
+	p.Queue(`INSERT INTO saldo.ids (ref, book, seq, n) SELECT * FROM unnest((SELECT $1::uuid[]), $2::bigint[], $3::bigint[], $4::bigint[]) AS k (ref, book, seq, n) ORDER BY k.ref`,
 		column(rows, func(r r) pgtype.UUID { return uid(r.Ref) }),
 		column(rows, func(r r) int64 { return int64(r.At.Book) }),
 		column(rows, func(r r) int64 { return int64(r.At.Seq) }),

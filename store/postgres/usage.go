@@ -147,7 +147,7 @@ func queueUsage(p *pgx.Batch, sums map[usageKey]ledger.UsageSum) {
 	keys := slices.SortedFunc(maps.Keys(sums), usageKey.compare)
 	p.Queue(`INSERT INTO saldo.usage AS u (account, below, unit, category, day, price, count, what, mixed)
 	SELECT account, below, unit, category, day, price::numeric, count::numeric, what, mixed
-	FROM unnest((SELECT $1::uuid[]), (SELECT $2::boolean[]), (SELECT $3::bigint[]), (SELECT $4::bytea[]), (SELECT $5::integer[]), (SELECT $6::text[]), (SELECT $7::text[]), (SELECT $8::bytea[]), (SELECT $9::boolean[]))
+	FROM unnest((SELECT $1::uuid[]), $2::boolean[], $3::bigint[], $4::bytea[], $5::integer[], $6::text[], $7::text[], $8::bytea[], $9::boolean[])
 	AS k (account, below, unit, category, day, price, count, what, mixed)
 	ON CONFLICT (account, below, unit, category, day) DO UPDATE SET price = u.price + excluded.price, count = u.count + excluded.count,
 		mixed = u.mixed OR excluded.mixed OR (u.what <> '' AND excluded.what <> '' AND u.what <> excluded.what),
