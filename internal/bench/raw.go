@@ -11,10 +11,9 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/sstable"
 
 	"saldo/ledger"
+	"saldo/store/embedded"
 )
 
 // A shape is how large one Append was.
@@ -83,14 +82,8 @@ func newRaw(o Options) (*raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	po := &pebble.Options{CacheSize: 64 << 20, MemTableSize: 16 << 20, MemTableStopWritesThreshold: 4, L0CompactionThreshold: 8,
-		L0StopWritesThreshold: 24, LBaseMaxBytes: 64 << 20, FormatMajorVersion: pebble.FormatValueSeparation, Logger: silent{}}
-	for i := range po.Levels {
-		po.Levels[i].BlockSize = 16 << 10
-		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
-	}
-	po.Levels[len(po.Levels)-1].Compression = func() *sstable.CompressionProfile { return sstable.BalancedCompression }
+	po := embedded.Tuning()
+	po.Logger = silent{}
 	db, err := pebble.Open(dir, po)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))

@@ -50,10 +50,10 @@ func (o Options) withDefaults(dir string) (Options, string, error) {
 		o.Logger = slog.Default()
 	}
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 64 << 20
+		o.CacheBytes = cacheBytes
 	}
 	if o.MemTableBytes == 0 {
-		o.MemTableBytes = 16 << 20
+		o.MemTableBytes = memTableBytes
 	}
 	if o.DiskReserve == 0 {
 		o.DiskReserve = 256 << 20
@@ -166,23 +166,32 @@ func (s *Store) openBooks() error {
 	return errors.Join(syncDir(fs, s.dir), writeFormat(fs, s.dir, ""))
 }
 
-// pebbleOptions are set for few, large, synced batches, and for a small
-// process. Figures in docs: see BenchmarkAppend.
 func (s *Store) pebbleOptions() *pebble.Options {
+	o := Tuning()
+	o.FS, o.CacheSize, o.MemTableSize = orderly{s.options.FS}, s.options.CacheBytes, s.options.MemTableBytes
+	o.Merger, o.Logger, o.ReadOnly = sumMerger, (*pebbleLogger)(s), s.options.ReadOnly
+	return o
+}
+
+const (
+	cacheBytes    = 64 << 20
+	memTableBytes = 16 << 20
+)
+
+// Tuning returns how the store sets Pebble: for few, large, synced batches, and
+// for a small process. Figures in docs: see BenchmarkAppend. What is measured
+// beside the store is set like this, too.
+func Tuning() *pebble.Options {
 	o := &pebble.Options{
-		FS:                          orderly{s.options.FS},
-		CacheSize:                   s.options.CacheBytes,
-		MemTableSize:                s.options.MemTableBytes,
+		CacheSize:                   cacheBytes,
+		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       24,
 		LBaseMaxBytes:               64 << 20,
 		MaxOpenFiles:                500,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
-		Merger:                      sumMerger,
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, max(1, min(3, runtime.NumCPU()-1)) },
-		Logger:                      (*pebbleLogger)(s),
-		ReadOnly:                    s.options.ReadOnly,
 	}
 	o.TargetFileSizes[0] = 4 << 20
 	// Deletions lie together: holds that were open, deadlines that were met. A tenth
