@@ -99,6 +99,7 @@ type Ledger struct {
 	arrived   inbox
 	trip      trip    // the loop's last
 	lock      held    // the loop's
+	turns     bool    // the loop's: it took turns with others for the last round's books
 	tried     []*book // and what it tried to append to
 
 	actFrom string // key of the deadline after which ActDue goes on

@@ -215,6 +215,7 @@ func (l *Ledger) workShared(ctx context.Context, cmds []*prepared) error {
 	waiting := l.claim(cmds, l.decided[:0])
 	commit := Commit{Commands: len(waiting), Began: began}
 	var failed error
+	l.turns = false
 	for try := 0; ; try++ {
 		err := Errorf(Contention, "others changed the same book first, %d times; try again", tries)
 		if try < tries {
@@ -232,7 +233,9 @@ func (l *Ledger) workShared(ctx context.Context, cmds []*prepared) error {
 		}
 		break
 	}
-	l.trip = trip{commit.Commands, time.Since(began)}
+	if l.trip = (trip{}); !l.turns { // else those who came while it waited for its turn were taken along
+		l.trip = trip{commit.Commands, time.Since(began)}
+	}
 	if l.o.Observe != nil && commit.Commands+commit.Events > 0 {
 		commit.Took, commit.Waiting = time.Since(began), l.queue.len()
 		l.o.Observe(commit)
@@ -284,6 +287,7 @@ func (l *Ledger) attempt(ctx context.Context, waiting []*prepared, try int, comm
 	if err := l.ready(ctx, waiting, try > 0); err != nil {
 		return waiting, false, err
 	}
+	l.turns = l.turns || l.lock.has
 	if l.lock.has && try == 0 { // who came while it waited for its turn goes along
 		came := len(waiting)
 		waiting = l.claim(l.queue.take(maxRound, maxRoundBytes, nil), waiting)
