@@ -21,7 +21,7 @@ type Options struct {
 	Rand    io.Reader        // crypto/rand: salts of free text
 	Logger  *slog.Logger
 	Waiting int // commands that may wait in the queue; 16,384
-	Cached  int // accounts, holds and ids kept in memory, each; 131,072
+	Cached  int // accounts kept in memory, and half as many holds, records and ids; 131,072
 	// MaxClockStep is the longest jump of the clock between two looks at it
 	// that is believed; 24 h. 0 is the default, negative believes anything.
 	MaxClockStep time.Duration
@@ -145,8 +145,8 @@ func Open(ctx context.Context, store Store, o Options) (*Ledger, error) {
 	l := &Ledger{
 		store: store, shared: shared, o: o,
 		accounts: newCache[AccountID, Account](o.Cached),
-		holds:    newCache[Ref, Hold](o.Cached),
-		records:  newCache[RecordKey, Record](o.Cached),
+		holds:    newCache[Ref, Hold](o.Cached / 2),
+		records:  newCache[RecordKey, Record](o.Cached / 2),
 		refunds:  newCache[TransferAt, refunded](o.Cached / 8),
 		ids:      newCache[Ref, used](0),
 		queue:    newQueue(o.Waiting),

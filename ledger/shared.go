@@ -203,7 +203,7 @@ func (t trip) gather(waiting func() int) {
 	if n := waiting(); n == 0 || n >= t.size {
 		return
 	}
-	for until := time.Now().Add(min(t.took/4, longestGather)); waiting() < t.size && time.Now().Before(until); {
+	for until := time.Now().Add(min(t.took/2, longestGather)); waiting() < t.size && time.Now().Before(until); {
 		time.Sleep(50 * time.Microsecond)
 	}
 }

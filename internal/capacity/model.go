@@ -42,7 +42,7 @@ type Cost struct {
 
 // Here is what was measured on the machine of docs/benchmarks.md.
 var Here = Cost{Request: 30 * time.Microsecond, Round: 100 * time.Microsecond, Client: 6 * time.Microsecond,
-	Commit: 340 * time.Microsecond, Charge: 9 * time.Microsecond, Load: 30 * time.Microsecond,
+	Commit: 270 * time.Microsecond, Charge: 9 * time.Microsecond, Load: 30 * time.Microsecond,
 	Follow: 4 * time.Microsecond, ChargeBytes: 231, AccountBytes: 470, CachedBytes: 254}
 
 // A Figure is what comes of a setup.
@@ -61,7 +61,7 @@ type Figure struct {
 //	work    = node's part + commit + batch × charge, up to half as much again if the processors are the callers' too
 //	round   = work + round trip + sync
 //	asking  = batch × request / processors
-//	waiting = asking, but at most a quarter of a round
+//	waiting = asking, but at most half a round
 //	cycle   = (waiting + round) × (2 - waiting / asking)
 //	charges a second = clients / cycle, and no more than the processors carry
 //	batch   = charges a second of the node × (waiting + round)
@@ -92,7 +92,7 @@ func Model(s Setup, c Cost) Figure {
 			request += c.Client.Seconds()
 		}
 		asking := request + batch*request/float64(s.NodeCores) + s.Missing*(s.RoundTrip.Seconds()+c.Load.Seconds())
-		waiting := min(asking, round/4, longestGather.Seconds())
+		waiting := min(asking, round/2, longestGather.Seconds())
 		cycle := (waiting + round) * (2 - waiting/asking)
 		next := min(float64(s.Clients)/cycle, most)
 		rate += (next - rate) / 8 // a part of the way, so that it settles

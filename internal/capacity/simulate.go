@@ -138,8 +138,8 @@ type node struct {
 }
 
 // join waits for the next round. It begins when the node gets a processor: who is
-// about to ask goes first. When fewer wait than the last round was of, it waits a
-// quarter of that for them, but not long.
+// about to ask goes first. When fewer wait than the last round was of, it waits
+// half of that for them, but not long.
 func (n *node) join(then func()) {
 	n.waiting = append(n.waiting, then)
 	if n.begin != nil && len(n.waiting) >= n.last {
@@ -180,7 +180,7 @@ func (n *node) round() {
 			start()
 		}
 	}
-	w.after(min(n.took/4, longestGather), n.begin)
+	w.after(min(n.took/2, longestGather), n.begin)
 }
 
 // longestGather is the ledger's.
