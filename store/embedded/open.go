@@ -168,7 +168,8 @@ func (s *Store) openBooks() error {
 
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := Tuning()
-	o.FS, o.CacheSize, o.MemTableSize = orderly{s.options.FS}, s.options.CacheBytes, s.options.MemTableBytes
+	o.FS = orderly{s.options.FS}
+	o.CacheSize, o.MemTableSize = cacheSize(s.options.CacheBytes, s.options.MemTableBytes), s.options.MemTableBytes
 	o.Merger, o.Logger, o.ReadOnly = sumMerger, (*pebbleLogger)(s), s.options.ReadOnly
 	return o
 }
@@ -178,12 +179,16 @@ const (
 	memTableBytes = 16 << 20
 )
 
+// cacheSize returns how large Pebble's cache is that has room for some bytes of
+// blocks: what is gathered in memory takes its room there, in two tables mostly.
+func cacheSize(blocks int64, memTable uint64) int64 { return blocks + 2*int64(memTable) }
+
 // Tuning returns how the store sets Pebble: for few, large, synced batches, and
 // for a small process. Figures in docs: see BenchmarkAppend. What is measured
 // beside the store is set like this, too.
 func Tuning() *pebble.Options {
 	o := &pebble.Options{
-		CacheSize:                   cacheBytes,
+		CacheSize:                   cacheSize(cacheBytes, memTableBytes),
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       8,
