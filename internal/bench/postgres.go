@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -116,8 +117,12 @@ func (d *database) nodes(ctx context.Context, o Options, n int) (nodes []*world,
 		if err != nil {
 			return nodes, err
 		}
-		nodes = append(nodes, &world{o: o, server: server, host: server.address,
-			client: &native.Client{URL: "http://" + server.address, Token: token}})
+		w := &world{o: o, server: server, host: server.address,
+			client: &native.Client{URL: "http://" + server.address, Token: token}}
+		nodes = append(nodes, w)
+		if w.dir, err = os.MkdirTemp(o.Dir, "saldo-bench-"); err != nil {
+			return nodes, err
+		}
 	}
 	return nodes, nodes[0].open(ctx)
 }
