@@ -105,6 +105,12 @@ func (l *Ledger) unit(ctx context.Context, id BookID, i uint32) (money.Unit, err
 		return money.Unit{}, err
 	}
 	units := b.head.Load().Units
+	if int(i) >= len(units) && l.shared != nil { // the account came from the store, and its unit came after what this node has seen
+		if err := l.looker.look(ctx, b); err != nil {
+			return money.Unit{}, err
+		}
+		units = b.head.Load().Units
+	}
 	if int(i) >= len(units) {
 		return money.Unit{}, Errorf(Internal, "book %d has no unit %d", id, i)
 	}
