@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"saldo/ledger"
+	"saldo/money"
 	"saldo/store/postgres"
 )
 
@@ -228,4 +229,20 @@ func TestLeaningInOrder(t *testing.T) {
 	}
 	t.Logf("%d charges took effect, %d were refused", good, bad)
 	prove(t, p.url)
+}
+
+// TestFixedOfNewUnit reads an account that another node has opened in a unit that
+// this one has not seen.
+func TestFixedOfNewUnit(t *testing.T) {
+	p := newPair(t)
+	p.has(p.b, "x", 10, 0)
+	p.do(p.a, &ledger.Command{Ops: []ledger.Op{&ledger.AddUnit{Unit: money.Unit{Code: "EUR", Scale: 6, Kind: money.Currency}},
+		&ledger.OpenAccount{ID: acc("e"), Mode: ledger.Own, Unit: "EUR"}}})
+	a, err := p.b.Fixed(t.Context(), acc("e"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u, err := p.b.UnitOf(t.Context(), a); err != nil || u.Code != "EUR" {
+		t.Errorf("%v (%v)", u, err)
+	}
 }
