@@ -177,11 +177,12 @@ func (s *Store) pebbleOptions() *pebble.Options {
 const (
 	cacheBytes    = 64 << 20
 	memTableBytes = 16 << 20
+	memTables     = 4 // that there may be before writes wait
 )
 
 // cacheSize returns how large Pebble's cache is that has room for some bytes of
-// blocks: what is gathered in memory takes its room there, in two tables mostly.
-func cacheSize(blocks int64, memTable uint64) int64 { return blocks + 2*int64(memTable) }
+// blocks: what is gathered in memory takes its room there.
+func cacheSize(blocks int64, memTable uint64) int64 { return blocks + memTables*int64(memTable) }
 
 // Tuning returns how the store sets Pebble: for few, large, synced batches, and
 // for a small process. Figures in docs: see BenchmarkAppend. What is measured
@@ -190,7 +191,7 @@ func Tuning() *pebble.Options {
 	o := &pebble.Options{
 		CacheSize:                   cacheSize(cacheBytes, memTableBytes),
 		MemTableSize:                memTableBytes,
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: memTables,
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       24,
 		LBaseMaxBytes:               64 << 20,
