@@ -10,17 +10,19 @@ import (
 // each command: the command itself is made durable only if it was so still
 // (Batch.Guards).
 type lean struct {
-	check  func(context.Context) error
-	used   bool
-	seq    uint64 // of the operator's book when it was first read, if used
-	proved bool   // that it was so, or the request has looked since
+	check   func(context.Context) error
+	used    bool
+	seq     uint64 // of the operator's book when it was first read, if used
+	slipped bool   // the command was not decided: the book is elsewhere now
+	proved  bool   // that it was so, or the request looks from now on
+	wrong   error  // it was not so, or nobody could find out
 }
 
 // leanPause is for how long requests look first after one was wrong to lean:
 // where others write to the operator's book all the time, looking costs less.
 const leanPause = 100 * time.Millisecond
 
-// errSlipped says of a command that was not decided: what it leaned on has moved.
+// errSlipped is what a command is told that was not decided; its caller is not.
 var errSlipped = Errorf(Contention, "what the request was begun with has changed; try again")
 
 // Lean lets a request that is there to post one command read without looking at
@@ -57,10 +59,14 @@ func (l *Ledger) leanOn(ctx context.Context) bool {
 		return false
 	}
 	b := l.operator()
-	if k := freshnessOf(ctx).lean; b != nil && !k.used {
-		k.used, k.seq = true, b.head.Load().Seq
+	if b == nil {
+		return false
 	}
-	return b != nil
+	if k := freshnessOf(ctx).lean; !k.used {
+		k.seq = b.head.Load().Seq
+		k.used = k.seq > 0
+	}
+	return freshnessOf(ctx).lean.used
 }
 
 // operator returns the operator's book, or nil if it is not known yet.
@@ -71,36 +77,47 @@ func (l *Ledger) operator() *book {
 }
 
 // Prove makes sure that what a request has taken for granted was so when it
-// began, or that it makes no difference.
+// began, or that it makes no difference. From then on it looks.
 func (l *Ledger) Prove(ctx context.Context) error {
 	k := freshnessOf(ctx).lean
 	if k == nil || k.proved {
-		return nil
+		return k.error()
 	}
-	k.proved = true
-	if !k.used {
+	if k.proved = true; !k.used {
 		return nil
 	}
 	b, err := l.book(ctx, 0)
 	if err == nil {
 		err = l.current(ctx, b)
 	}
-	if err != nil || b.head.Load().Seq == k.seq {
-		return err
+	if err == nil && b.head.Load().Seq != k.seq {
+		err = k.check(ctx)
 	}
-	return k.check(ctx)
+	k.wrong = err
+	return err
+}
+
+func (k *lean) error() error {
+	if k == nil {
+		return nil
+	}
+	return k.wrong
 }
 
 // postLeaning is Post for a request that leans.
 func (l *Ledger) postLeaning(ctx context.Context, c *Command, k *lean) (Result, error) {
 	res, err := l.post(ctx, c, k)
-	if k.proved {
+	switch {
+	case k.proved:
+		return res, err
+	case !k.slipped && CodeOf(err) >= Busy: // which says nothing of who asks; and the command may have taken effect
+		k.proved = true
 		return res, err
 	}
 	if wrong := l.Prove(ctx); wrong != nil {
 		return Result{}, wrong
 	}
-	if err == error(errSlipped) {
+	if k.slipped {
 		return l.post(ctx, c, nil)
 	}
 	return res, err
@@ -116,17 +133,18 @@ func (l *Ledger) stands(r *round, p *prepared) bool {
 		r.leaned = l.operator()
 	}
 	if r.leaned == nil || r.leaned.head.Load().Seq != p.lean.seq {
-		p.err = errSlipped
+		p.lean.slipped, p.err = true, errSlipped
 		return false
 	}
 	return true
 }
 
 // prove notes in the commands of a round that was appended that what they leaned
-// on was so. Who was not decided for leaning on something else has to look.
+// on was so. Only who has an event there can be sure of that: after a doubt the
+// journal tells whose events it has.
 func (l *Ledger) prove(waiting []*prepared) {
 	for _, p := range waiting {
-		if p.lean != nil && p.err != error(errSlipped) {
+		if p.lean != nil && p.res.Event != nil && !p.res.Replayed {
 			p.lean.proved = true
 		}
 	}
@@ -147,7 +165,9 @@ func (l *Ledger) slipped(ctx context.Context, leaned *book) error {
 	if tails[0].Seq > leaned.head.Load().Seq {
 		l.leanAgain.Store(int64(age() + leanPause))
 		for _, b := range l.tried {
-			b.contended = 0
+			if !l.turns {
+				b.contended = 0
+			}
 		}
 	}
 	if err := l.catchUp(ctx, &tails[0]); err != nil {

@@ -281,7 +281,10 @@ func (l *Ledger) forget() {
 // Post decides a command and returns when what became of it is durable. A
 // refusal is an *Error; when it was remembered the Result has its event too.
 func (l *Ledger) Post(ctx context.Context, c *Command) (Result, error) {
-	if k := freshnessOf(ctx).lean; k != nil && k.used && !k.proved {
+	switch k := freshnessOf(ctx).lean; {
+	case k.error() != nil:
+		return Result{}, k.wrong
+	case k != nil && k.used && !k.proved:
 		return l.postLeaning(ctx, c, k)
 	}
 	return l.post(ctx, c, nil)

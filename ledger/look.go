@@ -179,7 +179,7 @@ func (w *looker) work() {
 		}
 		w.mu.Unlock()
 		w.make(k, now)
-		w.last = trip{k.asked, time.Since(now)}
+		w.last = tripOf(k.asked, now)
 	}
 }
 

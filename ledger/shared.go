@@ -189,18 +189,23 @@ func showsHolds(list List) bool {
 
 // A trip is what one trip to a shared store did last: for how many, how long.
 type trip struct {
-	size int
-	took time.Duration
+	size  int
+	took  time.Duration
+	ended time.Duration // when the process had this age
 }
+
+// tripOf returns a trip that has ended now.
+func tripOf(size int, began time.Time) trip { return trip{size, time.Since(began), age()} }
 
 // longestGather bounds what waiting for company may cost.
 const longestGather = 5 * time.Millisecond
 
 // gather waits for those to ask again who were answered just now, no longer than
 // a part of what the trip for them took: the next one serves them too then, and
-// is not half as large. Where nobody waits it does not either.
+// is not half as large. Where nobody waits it does not either, nor when that was
+// longer ago than it took.
 func (t trip) gather(waiting func() int) {
-	if n := waiting(); n == 0 || n >= t.size {
+	if n := waiting(); n == 0 || n >= t.size || age()-t.ended > t.took {
 		return
 	}
 	for until := time.Now().Add(min(t.took/2, longestGather)); waiting() < t.size && time.Now().Before(until); {
@@ -234,7 +239,7 @@ func (l *Ledger) workShared(ctx context.Context, cmds []*prepared) error {
 		break
 	}
 	if l.trip = (trip{}); !l.turns { // else those who came while it waited for its turn were taken along
-		l.trip = trip{commit.Commands, time.Since(began)}
+		l.trip = tripOf(commit.Commands, began)
 	}
 	if l.o.Observe != nil && commit.Commands+commit.Events > 0 {
 		commit.Took, commit.Waiting = time.Since(began), l.queue.len()

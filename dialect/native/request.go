@@ -50,10 +50,12 @@ func (q *request) serve(w http.ResponseWriter, rt *route) (reply, error) {
 	return rep, err
 }
 
-// check refuses a request whose credential is not what it was taken to be.
+// check refuses a request whose credential may not do what it was taken to be
+// allowed.
 func (q *request) check(ctx context.Context) error {
 	is, err := q.bearer(ctx)
-	if err == nil && is != q.cred {
+	if was := q.cred; err == nil && (was == nil || is.Number != was.Number || is.Tenant != was.Tenant || is.Root != was.Root ||
+		is.Everything != was.Everything || is.Scopes != was.Scopes) {
 		err = ledger.Errorf(ledger.Contention, "the credential was changed at this moment; try again")
 	}
 	return err

@@ -88,7 +88,7 @@ type routeKind uint8
 
 const (
 	inTenant  routeKind = iota // a credential, and a tenant
-	posting                    // the same, for a call that is there to post one command: see [ledger.Ledger.Lean]
+	posting                    // the same, for a call that says nothing before it has posted a command: see [ledger.Ledger.Lean]
 	anyTenant                  // a credential
 	public                     // nothing
 )

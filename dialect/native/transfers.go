@@ -452,7 +452,7 @@ func (s *server) refund(q *request) (reply, error) {
 	case shown.IsSystem():
 		shown = p.To
 	}
-	a, err := s.ledger.Account(q.ctx, shown)
+	a, err := q.present(shown)
 	if err != nil {
 		return reply{}, err
 	}

@@ -24,13 +24,17 @@ func (s *Store) Append(ctx context.Context, batch *ledger.Batch) error {
 	sent := false
 	err = s.trip(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
 		sent = true
-		return s.send(ctx, conn, b, "BEGIN")
+		return s.send(ctx, conn, b, beginSQL)
 	})
 	if !sent {
 		return err
 	}
 	return s.outcome(ctx, b, err)
 }
+
+// beginSQL begins a transaction each of whose statements sees what is there when it
+// begins, whatever the database's default.
+const beginSQL = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 // A batch is a ledger's, and what is derived of it before it is sent.
 type batch struct {
@@ -127,7 +131,7 @@ func (s *Store) outcome(ctx context.Context, b *batch, err error) error {
 			return fmt.Errorf("%w: %w", ledger.ErrInDoubt, err)
 		}
 		// Not the caller's context: whoever asked wants to know, and so do we.
-		err = s.trip(s.ctx, func(ctx context.Context, conn *pgxpool.Conn) error { return s.send(ctx, conn, b, "BEGIN") })
+		err = s.trip(s.ctx, func(ctx context.Context, conn *pgxpool.Conn) error { return s.send(ctx, conn, b, beginSQL) })
 		switch {
 		case err == nil:
 			return nil
@@ -256,7 +260,7 @@ func queueHeads(p *pgx.Batch, b *ledger.Batch, now *int64) {
 }
 
 // moveHead is moveHeads of one book with one guard, at half the work. What a
-// statement reads is as of its beginning: the book itself is as it was there.
+// statement reads is as of its beginning: the book itself is as it was then.
 const moveHead = `
 WITH moved AS (UPDATE saldo.heads SET seq = $3, time = $4, hash = $5 WHERE book = $1 AND seq = $2 RETURNING 1)
 SELECT 1 / (CASE WHEN EXISTS (SELECT 1 FROM moved) AND (SELECT format FROM saldo.format) <= $6

@@ -246,3 +246,50 @@ func TestFixedOfNewUnit(t *testing.T) {
 		t.Errorf("%v (%v)", u, err)
 	}
 }
+
+// forgetful is a store whose appends take effect without that it can say so.
+type forgetful struct {
+	ledger.SharedStore
+	then func() // nil: it can
+}
+
+func (s *forgetful) Append(ctx context.Context, b *ledger.Batch) error {
+	err := s.SharedStore.Append(ctx, b)
+	if err == nil && s.then != nil {
+		s.then()
+		err = ledger.ErrInDoubt
+	}
+	return err
+}
+
+// TestLeaningInDoubt loses the answer to a charge whose credential is revoked a
+// moment later: its caller is told that the outcome is unknown, not that nothing
+// was done.
+func TestLeaningInDoubt(t *testing.T) {
+	p := newLeaner(t)
+	s := &forgetful{SharedStore: p.s}
+	l, err := ledger.Open(t.Context(), s, ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	p.l = l
+	p.read(t.Context())
+	p.has(p.l, "x", 10, 0)
+	checked := 0
+	ctx := p.lean(&checked)
+	p.read(ctx)
+	s.then = func() { p.write("revoked") }
+	if err := p.charge(ctx, "c"); ledger.CodeOf(err) != ledger.Timeout {
+		t.Errorf("%v, want that it is not known", err)
+	}
+	if err := p.l.Prove(ctx); err != nil {
+		t.Errorf("then: %v", err)
+	}
+	s.then = nil
+	p.has(p.a, "x", 9, 0)
+}

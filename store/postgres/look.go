@@ -84,7 +84,7 @@ func (s *Store) lock(ctx context.Context, known []ledger.BookEnd) (_ ledger.Stor
 	s.counts.trips.Add(1)
 	p := &pgx.Batch{}
 	l := looking{known: known, own: &s.sending}
-	p.Queue("BEGIN")
+	p.Queue(beginSQL)
 	p.Queue(endsQuery+` FOR UPDATE`, l.books()).Query(l.readEnds) // in order, so that two that lock some wait, not for each other
 	l.queueTails(p)
 	if err := conn.SendBatch(ctx, p).Close(); err != nil {
