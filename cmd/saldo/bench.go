@@ -29,6 +29,7 @@ var scenarios = []struct {
 	{"frontier-usage", []int{64}, bench.FrontierUsage},
 	{"create-hit", []int{64}, bench.CreateHIT},
 	{"approve", []int{64}, bench.ApproveAssignment},
+	{"approve-cold", []int{64}, bench.ApproveCold},
 	{"cold", []int{64}, bench.Cold},
 	{"bulk", []int{4}, bench.Bulk},
 	{"history", []int{16}, bench.History},
@@ -83,7 +84,7 @@ measured in turns with it:
   frontier-usage
               one usage a request by Frontier's REST, one hot account; beside native
               charges
-  create-hit, approve
+  create-hit, approve, approve-cold
               MTurk's CreateHIT and ApproveAssignment, one a request, all of one
               requester; beside native charges
   cold        one charge a request, over 100,000 accounts; beside one hot account

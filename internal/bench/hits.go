@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,6 +19,7 @@ import (
 
 	"saldo/auth"
 	"saldo/dialect/mturk"
+	"saldo/dialect/native"
 )
 
 const (
@@ -38,27 +40,58 @@ func CreateHIT(ctx context.Context, o Options) (r *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// Without a UniqueRequestToken and the id that SDKs give a call, the same
-	// request makes another HIT each time.
-	body := fmt.Sprintf(`{"Title":%q,"Description":%q,"Reward":"0.05","AssignmentDurationInSeconds":600,"LifetimeInSeconds":604800,"MaxAssignments":1,"Question":%q}`,
-		hitTitle, hitDescription, hitQuestion)
-	signed, err := w.sign(k, "CreateHIT", body)
+	request, err := w.createHIT(k)
 	if err != nil {
 		return nil, err
 	}
-	request := onWire(signed, body)
 	r = &Report{Scenario: "create-hit", What: "MTurk: CreateHIT with Signature V4, made beforehand, all of one requester, over HTTP",
 		Baseline: "native charges of one account of the same server", Unit: "HITs/s", Clients: o.Clients}
 	load := Load{Request: func(dst []byte, _, _ int) []byte { return append(dst, request...) }}
 	return r, w.beside(ctx, r, load, w.host, w.charges(func() string { return w.account }))
 }
 
+// createHIT returns a request that makes another HIT each time: without a
+// UniqueRequestToken and the id that SDKs give a call it is not a repeat.
+func (w *world) createHIT(k key) ([]byte, error) {
+	body := fmt.Sprintf(`{"Title":%q,"Description":%q,"Reward":"0.05","AssignmentDurationInSeconds":600,"LifetimeInSeconds":604800,"MaxAssignments":1,"Question":%q}`,
+		hitTitle, hitDescription, hitQuestion)
+	signed, err := w.sign(k, "CreateHIT", body)
+	return onWire(signed, body), err
+}
+
 // mostApprovals is more than are approved in a second.
 const mostApprovals = 15_000
 
 // ApproveAssignment measures work that is approved and paid, one a request, each
-// of a HIT of its own; beside native charges of another account of the same server.
+// of a HIT of its own that was made and worked on right before; beside native
+// charges of another account of the same server.
 func ApproveAssignment(ctx context.Context, o Options) (r *Report, err error) {
+	w, err := newWorld(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	requester, err := w.client.Open(ctx, native.AccountRequest{Unit: "USD"})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.client.TopUp(ctx, requester.ID, native.TransferRequest{ID: "bench-" + requester.ID, Amount: "1000000"}); err != nil {
+		return nil, err
+	}
+	k, err := w.requesterKey(ctx, requester.ID)
+	if err != nil {
+		return nil, err
+	}
+	a := approvals{w: w, k: k}
+	load := Load{Request: a.next, Before: func(ctx context.Context) error {
+		return a.prepare(ctx, int(o.For.Seconds()*mostApprovals))
+	}}
+	return a.report(ctx, "approve", "of HITs that were made right before", load, w.account)
+}
+
+// ApproveCold is ApproveAssignment of HITs that the server, freshly started, has
+// to read.
+func ApproveCold(ctx context.Context, o Options) (r *Report, err error) {
 	e, err := newEngine(ctx, o, 2)
 	if err != nil {
 		return nil, err
@@ -81,25 +114,117 @@ func ApproveAssignment(ctx context.Context, o Options) (r *Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	requests := make([][]byte, len(work))
-	for i, id := range work {
-		body := `{"AssignmentId":"` + id + `"}`
-		signed, err := w.sign(k, "ApproveAssignment", body)
-		if err != nil {
-			return nil, err
-		}
-		requests[i] = onWire(signed, body)
+	a := approvals{w: w, k: k}
+	if err := a.sign(work); err != nil {
+		return nil, err
 	}
-	var next atomic.Int64
-	load := Load{Request: func(dst []byte, _, _ int) []byte {
-		if n := int(next.Add(1)); n <= len(requests) {
-			return append(dst, requests[n-1]...)
+	return a.report(ctx, "approve-cold", "of HITs that the server, freshly started, has to read", Load{Request: a.next}, e.accounts[1].String())
+}
+
+// approvals are requests that approve, each another assignment.
+type approvals struct {
+	w        *world
+	k        key
+	requests [][]byte
+	asked    atomic.Int64
+}
+
+func (a *approvals) next(dst []byte, _, _ int) []byte {
+	if n := int(a.asked.Add(1)); n <= len(a.requests) {
+		return append(dst, a.requests[n-1]...)
+	}
+	return nil
+}
+
+func (a *approvals) sign(work []string) error {
+	for _, id := range work {
+		body := `{"AssignmentId":"` + id + `"}`
+		signed, err := a.w.sign(a.k, "ApproveAssignment", body)
+		if err != nil {
+			return err
 		}
-		return nil
-	}}
-	r = &Report{Scenario: "approve", What: "MTurk: ApproveAssignment with Signature V4, made beforehand, all of one requester, over HTTP",
-		Baseline: "native charges of one account of the same server", Unit: "approvals/s", Clients: o.Clients}
-	return r, w.beside(ctx, r, load, w.host, w.charges(func() string { return e.accounts[1].String() }))
+		a.requests = append(a.requests, onWire(signed, body))
+	}
+	return nil
+}
+
+func (a *approvals) report(ctx context.Context, scenario, of string, load Load, charged string) (*Report, error) {
+	r := &Report{Scenario: scenario, What: "MTurk: ApproveAssignment with Signature V4, made beforehand, all of one requester, " + of + ", over HTTP",
+		Baseline: "native charges of one account of the same server", Unit: "approvals/s", Clients: a.w.o.Clients}
+	return r, a.w.beside(ctx, r, load, a.w.host, a.w.charges(func() string { return charged }))
+}
+
+// prepare makes HITs, has a hundred workers work on them, and waits until the
+// server rests, so that n approvals can be asked for.
+func (a *approvals) prepare(ctx context.Context, n int) error {
+	w := a.w
+	left := a.requests[min(int(a.asked.Load()), len(a.requests)):]
+	a.requests = append([][]byte(nil), left...)
+	a.asked.Store(0)
+	create, err := w.createHIT(a.k)
+	if err != nil {
+		return err
+	}
+	hits, err := w.each(ctx, n-len(left), `"HITId":"`, func(dst []byte, _ int) []byte { return append(dst, create...) })
+	if err != nil {
+		return err
+	}
+	post := func(dst []byte, path, body string) []byte {
+		return append(w.head(dst, http.MethodPost, path, len(body)), body...)
+	}
+	worker := func(i int) string { return "A" + strconv.Itoa(i%100) }
+	work, err := w.each(ctx, len(hits), `"id":"`, func(dst []byte, i int) []byte {
+		return post(dst, "/v1/mturk/hits/"+hits[i]+"/assignments", `{"worker_id":"`+worker(i)+`"}`)
+	})
+	if err != nil {
+		return err
+	}
+	work, err = w.each(ctx, len(work), `"id":"`, func(dst []byte, i int) []byte {
+		return post(dst, "/v1/mturk/assignments/"+work[i]+"/submit", `{"answer":"<QuestionFormAnswers/>"}`)
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.sign(work); err != nil {
+		return err
+	}
+	const watch = 200 * time.Millisecond
+	for used := time.Duration(watch); used > watch/10; {
+		before := w.server.cpu()
+		time.Sleep(watch)
+		used = w.server.cpu() - before
+	}
+	return nil
+}
+
+// each makes n requests and returns what each answer has behind the first of a member.
+func (w *world) each(ctx context.Context, n int, member string, request func(dst []byte, i int) []byte) ([]string, error) {
+	var asked atomic.Int64
+	var mu sync.Mutex
+	var found []string
+	load := Load{Address: w.host, Clients: w.o.Clients, For: time.Hour,
+		Request: func(dst []byte, _, _ int) []byte {
+			if i := int(asked.Add(1)) - 1; i < n {
+				return request(dst, i)
+			}
+			return nil
+		},
+		Check: func(_, _, status int, body []byte) error {
+			_, rest, ok := bytes.Cut(body, []byte(member))
+			value, _, closed := bytes.Cut(rest, []byte(`"`))
+			if status/100 != 2 || !ok || !closed {
+				return fmt.Errorf("bench: answered %d: %.300s", status, body)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			found = append(found, string(value))
+			return nil
+		}}
+	if load.Clients == 0 {
+		load.Clients = 64
+	}
+	_, err := load.Run(ctx)
+	return found, err
 }
 
 // submitted makes HITs of the first account, has a hundred workers work on

@@ -22,6 +22,8 @@ type Load struct {
 	// Request appends the nth request of a client, whole: line, headers, body.
 	// Nothing: there is no more to ask for.
 	Request func(dst []byte, client, n int) []byte
+	// Before is done before each run, and not measured; nil: nothing is.
+	Before func(context.Context) error
 	// Check looks at an answer; nil: its status has to be 2xx.
 	Check func(client, n, status int, body []byte) error
 }

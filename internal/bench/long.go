@@ -59,6 +59,11 @@ func (w *world) beside(ctx context.Context, r *Report, load Load, address string
 	// run also returns what the server used of the processors for each request:
 	// steadier than how many there were in a second, where other programs run.
 	run := func(load *Load) (*Result, time.Duration, error) {
+		if load.Before != nil {
+			if err := load.Before(ctx); err != nil {
+				return nil, 0, err
+			}
+		}
 		before := w.server.cpu()
 		res, err := load.Run(ctx)
 		if err != nil {
