@@ -26,18 +26,7 @@ var leanedKey = ledger.RecordKey{Kind: "credential", Key: "1"}
 func newLeaner(t *testing.T) *leaner {
 	p := &leaner{pair: newPair(t)}
 	p.write("right")
-	s, closed := open(t, p.url)
-	l, err := ledger.Open(t.Context(), s, ledger.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-		closed()
-	})
-	p.s, p.l = s, l
+	p.l, p.s = nodeAndStore(t, p.url)
 	if got := p.read(t.Context()); got != "right" {
 		t.Fatalf("the record is %q", got)
 	}

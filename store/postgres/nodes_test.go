@@ -10,11 +10,18 @@ import (
 
 	"saldo/ledger"
 	"saldo/ledger/ledgertest"
+	"saldo/store/postgres"
 	"saldo/store/postgres/pgtest"
 )
 
 // node opens a ledger on a database. It is closed at the end of the test.
 func node(t testing.TB, url string) *ledger.Ledger {
+	t.Helper()
+	l, _ := nodeAndStore(t, url)
+	return l
+}
+
+func nodeAndStore(t testing.TB, url string) (*ledger.Ledger, *postgres.Store) {
 	t.Helper()
 	s, closed := open(t, url)
 	l, err := ledger.Open(context.Background(), s, ledger.Options{})
@@ -27,7 +34,7 @@ func node(t testing.TB, url string) *ledger.Ledger {
 		}
 		closed()
 	})
-	return l
+	return l, s
 }
 
 // prove wants the books of a database to be right.
