@@ -29,8 +29,8 @@ var errSlipped = Errorf(Contention, "what the request was begun with has changed
 // a shared store. Until it has posted, records of the operator's book that are
 // there are read as this node has seen them last, and of holds only what never
 // changes can be relied on; of accounts there is [Ledger.Fixed]. The command takes
-// effect if the operator's book stands then as it was read. If not, check decides, given a
-// context that looks, whether the request may go on; its error is Post's.
+// effect if the operator's book stands then as it was read. If not, check decides,
+// given a context that looks, whether the request may go on; its error is Post's.
 //
 // What the request says without having posted has to be proved by [Ledger.Prove].
 // The context is for one goroutine.
@@ -46,27 +46,25 @@ func (l *Ledger) Lean(ctx context.Context, check func(context.Context) error) co
 // Shared reports whether others write to the store too.
 func (l *Ledger) Shared() bool { return l.shared != nil }
 
-// leans reports whether a request has not looked, and need not yet.
-func leans(ctx context.Context) bool {
-	k := freshnessOf(ctx).lean
-	return k != nil && !k.proved
+// leanOf returns what a request leans on: nil when it never did.
+func leanOf(ctx context.Context) *lean {
+	f, _ := ctx.Value(lookKey{}).(freshness)
+	return f.lean
 }
+
+// leans reports whether a request has not looked, and need not yet.
+func (k *lean) leans() bool { return k != nil && !k.proved }
 
 // leanOn reports whether a request takes for granted what is in memory of the
 // operator's book.
-func (l *Ledger) leanOn(ctx context.Context) bool {
-	if l.shared == nil || !leans(ctx) {
-		return false
+func (l *Ledger) leanOn(k *lean) bool {
+	if k.leans() && !k.used {
+		if b := l.operator(); b != nil {
+			k.seq = b.head.Load().Seq
+			k.used = k.seq > 0
+		}
 	}
-	b := l.operator()
-	if b == nil {
-		return false
-	}
-	if k := freshnessOf(ctx).lean; !k.used {
-		k.seq = b.head.Load().Seq
-		k.used = k.seq > 0
-	}
-	return freshnessOf(ctx).lean.used
+	return k.leans() && k.used
 }
 
 // operator returns the operator's book, or nil if it is not known yet.
@@ -79,8 +77,8 @@ func (l *Ledger) operator() *book {
 // Prove makes sure that what a request has taken for granted was so when it
 // began, or that it makes no difference. From then on it looks.
 func (l *Ledger) Prove(ctx context.Context) error {
-	k := freshnessOf(ctx).lean
-	if k == nil || k.proved {
+	k := leanOf(ctx)
+	if !k.leans() {
 		return k.error()
 	}
 	if k.proved = true; !k.used {
@@ -140,14 +138,15 @@ func (l *Ledger) stands(r *round, p *prepared) bool {
 }
 
 // prove notes in the commands of a round that was appended that what they leaned
-// on was so. Only who has an event there can be sure of that: after a doubt the
-// journal tells whose events it has.
-func (l *Ledger) prove(waiting []*prepared) {
+// on was so, and reports whether any did. Only who has an event there can be sure
+// of that: after a doubt the journal tells whose events it has.
+func prove(waiting []*prepared) (proved bool) {
 	for _, p := range waiting {
 		if p.lean != nil && p.res.Event != nil && !p.res.Replayed {
-			p.lean.proved = true
+			p.lean.proved, proved = true, true
 		}
 	}
+	return proved
 }
 
 // slipped finds out after a conflict whether what the round leaned on has moved.

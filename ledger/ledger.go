@@ -281,11 +281,13 @@ func (l *Ledger) forget() {
 // Post decides a command and returns when what became of it is durable. A
 // refusal is an *Error; when it was remembered the Result has its event too.
 func (l *Ledger) Post(ctx context.Context, c *Command) (Result, error) {
-	switch k := freshnessOf(ctx).lean; {
-	case k.error() != nil:
-		return Result{}, k.wrong
-	case k != nil && k.used && !k.proved:
-		return l.postLeaning(ctx, c, k)
+	if l.shared != nil {
+		switch k := leanOf(ctx); {
+		case k.error() != nil:
+			return Result{}, k.wrong
+		case k.leans() && k.used:
+			return l.postLeaning(ctx, c, k)
+		}
 	}
 	return l.post(ctx, c, nil)
 }

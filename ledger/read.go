@@ -415,7 +415,7 @@ func (l *Ledger) HoldByRef(ctx context.Context, ref Ref) (*Hold, error) {
 
 // hold returns a hold as it is now, or nil.
 func (l *Ledger) hold(ctx context.Context, ref Ref) (*Hold, error) {
-	if l.shared != nil && !leans(ctx) {
+	if l.shared != nil && !leanOf(ctx).leans() {
 		h, err := l.holdRow(ctx, ref)
 		if err == nil && h != nil {
 			err = l.currentBook(ctx, h.Book)
@@ -461,7 +461,7 @@ func keep[K comparable, V any](l *Ledger, c *cache[K, V], e *entry[V], v *V) *V 
 
 // Record returns a record as it is now, or nil.
 func (l *Ledger) Record(ctx context.Context, key RecordKey) (*Record, error) {
-	if key.Book == 0 && l.leanOn(ctx) {
+	if key.Book == 0 && l.shared != nil && l.leanOn(leanOf(ctx)) {
 		if r, ok := l.records.row(key); ok && r != nil {
 			return r, nil
 		}

@@ -187,7 +187,7 @@ func showsHolds(list List) bool {
 	return list == ListAccounts || list == ListHolds || list == ListSearch || list == ListStatement
 }
 
-// A trip is what one trip to a shared store did last: for how many, how long.
+// A trip is what the last one to a shared store was: for how many, how long.
 type trip struct {
 	size  int
 	took  time.Duration
@@ -339,9 +339,8 @@ func (l *Ledger) attempt(ctx context.Context, waiting []*prepared, try int, comm
 	for b := range written {
 		b.sawAt(int64(appending.Sub(born)))
 	}
-	if leaned != nil && len(written) > 0 {
+	if leaned != nil && len(written) > 0 && prove(waiting) {
 		leaned.sawAt(int64(appending.Sub(born)))
-		l.prove(waiting)
 	}
 	left, err = l.doubtful(ctx, waiting, func(b *book) bool { return written[b] || locked[b] })
 	stays := make(map[*prepared]bool, len(left))
