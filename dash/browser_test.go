@@ -123,14 +123,20 @@ problems:
 // one cannot be done.
 func (b *tab) do(actions ...chromedp.Action) {
 	b.t.Helper()
+	if err := b.try(actions...); err != nil {
+		b.t.Fatalf("%v\n%s", err, b.seen())
+	}
+}
+
+// try is do that returns why something cannot be done.
+func (b *tab) try(actions ...chromedp.Action) error {
+	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 90*time.Second) // axe takes long where many share the processors
 	defer cancel()
 	if err := chromedp.Run(b.ctx); err != nil { // the browser lives as long as this context
 		b.t.Fatal(err)
 	}
-	if err := chromedp.Run(ctx, actions...); err != nil {
-		b.t.Fatalf("%v\n%s", err, b.seen())
-	}
+	return chromedp.Run(ctx, actions...)
 }
 
 // executor is the context in which an action can be done that answers.
@@ -143,7 +149,7 @@ func (b *tab) seen() string {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 	defer cancel()
 	var text string
-	if err := chromedp.Run(ctx, chromedp.Evaluate(`location.href + "\n" + document.body.innerText`, &text)); err != nil {
+	if err := chromedp.Run(ctx, chromedp.Evaluate(`location.href + "\n" + document.body?.innerText`, &text)); err != nil {
 		return err.Error()
 	}
 	return "the page says:\n" + text
@@ -285,13 +291,13 @@ func (b *tab) until(what, expression string) {
 // shows waits until the page says something, spaces counted as one.
 func (b *tab) shows(text string) {
 	b.t.Helper()
-	b.until("it says "+text, fmt.Sprintf(`document.body.innerText.replace(/\s+/g, " ").includes(%s)`, quoted(text)))
+	b.until("it says "+text, fmt.Sprintf(`document.body?.innerText.replace(/\s+/g, " ").includes(%s)`, quoted(text)))
 }
 
 // hides waits until the page does not say something any more.
 func (b *tab) hides(text string) {
 	b.t.Helper()
-	b.until("it does not say "+text, fmt.Sprintf(`!document.body.innerText.replace(/\s+/g, " ").includes(%s)`, quoted(text)))
+	b.until("it does not say "+text, fmt.Sprintf(`document.body && !document.body.innerText.replace(/\s+/g, " ").includes(%s)`, quoted(text)))
 }
 
 func quoted(text string) string {
@@ -299,12 +305,20 @@ func quoted(text string) string {
 	return string(b)
 }
 
-// is reports whether an expression is true now.
-func (b *tab) is(expression string) bool {
+// is reports whether an expression is true now; in the page that comes, if this
+// one is just being left.
+func (b *tab) is(expression string) (so bool) {
 	b.t.Helper()
-	var so bool
-	b.do(chromedp.Evaluate("Boolean("+expression+")", &so))
-	return so
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(40 * time.Millisecond) {
+		err := b.try(chromedp.Evaluate("Boolean("+expression+")", &so))
+		if err == nil {
+			return so
+		}
+		left := strings.Contains(err.Error(), "navigated or closed") || strings.Contains(err.Error(), "context was destroyed")
+		if !left || time.Now().After(end) {
+			b.t.Fatalf("%v\n%s", err, b.seen())
+		}
+	}
 }
 
 // text returns what an element says: an amount as it is copied.
