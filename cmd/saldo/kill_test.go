@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -256,6 +257,7 @@ func (k *killing) send(c acked) (answer string, replayed bool, err error) {
 func (k *killing) load(clients int, d time.Duration) {
 	k.t.Helper()
 	var wg sync.WaitGroup
+	var dying atomic.Bool
 	stopped := make(chan struct{})
 	for i := range clients {
 		rng := rand.New(rand.NewPCG(k.rng.Uint64(), uint64(i)))
@@ -275,11 +277,7 @@ func (k *killing) load(clients int, d time.Duration) {
 					err = errReplayed
 				}
 				if err != nil {
-					// The server may have died a moment before stopped is closed.
-					time.Sleep(100 * time.Millisecond)
-					select {
-					case <-stopped:
-					default:
+					if !dying.Load() {
 						k.t.Errorf("under load: %v", err)
 					}
 					return
@@ -288,7 +286,7 @@ func (k *killing) load(clients int, d time.Duration) {
 		})
 	}
 	time.Sleep(d)
-	go func() { k.kill(); close(stopped) }()
+	go func() { dying.Store(true); k.kill(); close(stopped) }()
 	wg.Wait()
 	<-stopped
 }
