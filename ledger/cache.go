@@ -2,8 +2,6 @@ package ledger
 
 import (
 	"hash/maphash"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -20,7 +18,7 @@ type cache[K comparable, V any] struct {
 type shard[K comparable, V any] struct {
 	mu   sync.Mutex
 	m    map[K]*entry[V]
-	line []K // of m's keys, in the order in which replace looks at them
+	line []K // m's keys, in the order in which replace looks at them
 	at   int // where in line it looks next
 	_    [8]byte
 }
@@ -31,7 +29,8 @@ type entry[V any] struct {
 	row  atomic.Pointer[V] // nil: not loaded yet
 	pins atomic.Int32
 	used atomic.Bool
-	next *V // the loop's: the row as it will be when the round is durable
+	at   int32 // in its shard's line
+	next *V    // the loop's: the row as it will be when the round is durable
 }
 
 // newCache returns a cache of so many rows. Without any it has those that are
@@ -91,9 +90,9 @@ func (c *cache[K, V]) pinIn(k K, spare *[]entry[V]) *entry[V] {
 		switch {
 		case c.max == 0:
 		case len(s.m) > c.max:
-			s.replace(k)
+			s.replace(k, e)
 		default:
-			s.line = append(s.line, k)
+			s.append(k, e)
 		}
 	} else if !e.used.Load() {
 		e.used.Store(true)
@@ -108,31 +107,49 @@ func (c *cache[K, V]) unpin(k K, e *entry[V]) {
 	if e.pins.Add(-1) > 0 || c.max > 0 {
 		return
 	}
+	c.drop(k, e)
+}
+
+// drop forgets a row that nobody has pinned, before its turn has come.
+func (c *cache[K, V]) drop(k K, e *entry[V]) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.pins.Load() == 0 && s.m[k] == e {
-		delete(s.m, k)
+	if e.pins.Load() > 0 || s.m[k] != e {
+		return
 	}
+	if c.max > 0 { // the last in line takes its place
+		last := len(s.line) - 1
+		s.line[e.at] = s.line[last]
+		s.m[s.line[last]].at = e.at
+		s.line = s.line[:last]
+	}
+	delete(s.m, k)
+}
+
+// append puts k at the end of the line.
+func (s *shard[K, V]) append(k K, e *entry[V]) {
+	e.at = int32(len(s.line))
+	s.line = append(s.line, k)
 }
 
 // replace makes room for k: it takes the place of the first key in line that
 // nobody has pinned or used since it was looked at last. If there is none among
 // a few, there is one more key than there should be.
-func (s *shard[K, V]) replace(k K) {
+func (s *shard[K, V]) replace(k K, by *entry[V]) {
 	for range min(8, len(s.line)) {
 		if s.at >= len(s.line) {
 			s.at = 0
 		}
 		old := s.line[s.at]
 		s.at++
-		if e := s.m[old]; e == nil || e.pins.Load() == 0 && !e.used.Swap(false) {
+		if e := s.m[old]; e.pins.Load() == 0 && !e.used.Swap(false) {
 			delete(s.m, old)
-			s.line[s.at-1] = k
+			s.line[s.at-1], by.at = k, e.at
 			return
 		}
 	}
-	s.line = append(s.line, k)
+	s.append(k, by)
 }
 
 // fill gives a loaded row to an entry, unless the loop was there first: what it
@@ -175,7 +192,12 @@ func (c *cache[K, V]) pinned() (keys []K, entries []*entry[V]) {
 			}
 			keys, entries = append(keys, k), append(entries, e)
 		}
-		s.line = slices.AppendSeq(s.line[:0], maps.Keys(s.m))
+		s.line = s.line[:0]
+		if c.max > 0 {
+			for k, e := range s.m {
+				s.append(k, e)
+			}
+		}
 		s.mu.Unlock()
 	}
 	return keys, entries

@@ -200,7 +200,10 @@ type RecordWrite struct {
 	Expect uint64
 	// Fresh says that Key was made up for this record, of enough chance that there
 	// can be no other: nobody looks whether there is. Expect is 0.
-	Fresh    bool
+	Fresh bool
+	// Cold says that nobody is expected to ask for the record soon: it takes no room
+	// in memory, where the store finds it quickly.
+	Cold     bool
 	Delete   bool
 	Keep     bool // leave data, index and deadline as they are: only counters change
 	Data     []byte

@@ -133,6 +133,26 @@ func (l *Ledger) unpin(p *prepared) {
 	p.records.unpin(l.records)
 	p.ids.unpin(l.ids)
 	p.refunds.unpin(l.refunds)
+	if l.shared == nil && p.c != nil {
+		l.letGo(p)
+	}
+}
+
+// letGo forgets rows of a command that nobody is expected to ask for soon, so that
+// others stay.
+func (l *Ledger) letGo(p *prepared) {
+	for i, e := range p.holds.entries {
+		if h, _ := l.holds.value(e); h != nil && h.State != HoldOpen {
+			l.holds.drop(p.holds.keys[i], e)
+		}
+	}
+	for i := range p.c.Records {
+		w := &p.c.Records[i]
+		k := RecordKey{p.book.id, w.Kind, w.Key}
+		if e := p.records.find(k); e != nil && (w.Cold || w.Delete) {
+			l.records.drop(k, e)
+		}
+	}
 }
 
 // prepare pins and loads what a command needs. On an error nothing stays pinned.

@@ -58,3 +58,34 @@ func TestUnasked(t *testing.T) {
 		t.Errorf("the record is %v, %v", r, err)
 	}
 }
+
+// TestCold writes what is not kept in memory: the store has it, as it was written
+// last, also while others change it.
+func TestCold(t *testing.T) {
+	o := newOffice(t, own("A"), topup("A", 100))
+	a := &asked{Store: o.gate.Store}
+	o.gate.Store = a
+	key := ledger.RecordKey{Book: 1, Kind: "k", Key: "cold"}
+	var version uint64
+	for i, cold := range []bool{true, true, false} {
+		data := []byte{'0' + byte(i)}
+		w := ledger.RecordWrite{Kind: key.Kind, Key: key.Key, Expect: version, Fresh: i == 0, Cold: cold, Data: data}
+		if _, err := o.post(&ledger.Command{ID: string(data), Records: []ledger.RecordWrite{w}}); err != nil {
+			t.Fatal(err)
+		}
+		r, err := o.Record(t.Context(), key)
+		if err != nil || r == nil || r.Version <= version || !slices.Equal(r.Data, data) {
+			t.Fatalf("what was written as %s is %v, %v", data, r, err)
+		}
+		version = r.Version
+	}
+	if want := []string{"cold", "cold"}; !slices.Equal(a.records, want) { // not what was written last
+		t.Errorf("the store was asked for %q, want %q", a.records, want)
+	}
+	o.do(hold("h", "A", 20))
+	o.do(&ledger.Release{Hold: "h", NoMove: true})
+	if h, err := o.Hold(t.Context(), 1, "h"); err != nil || h.State != ledger.HoldReleased {
+		t.Errorf("the hold is %v, %v", h, err)
+	}
+	o.has("A", 100, 0)
+}

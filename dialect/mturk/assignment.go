@@ -102,7 +102,8 @@ func statusIndex(hit string, s AssignmentStatus) string { return hit + "/" + s.S
 
 // work adds the writing of an assignment.
 func (c *change) work(a *assignment) {
-	c.write(ledger.RecordWrite{Kind: kindAssignment, Key: a.id, Expect: a.version, Fresh: a.version == 0, Data: a.pack(), Index: a.index(), Deadline: a.due()})
+	c.write(ledger.RecordWrite{Kind: kindAssignment, Key: a.id, Expect: a.version, Fresh: a.version == 0, Cold: a.due() == 0,
+		Data: a.pack(), Index: a.index(), Deadline: a.due()})
 }
 
 // assignment returns the record of an assignment of the book, or nil.

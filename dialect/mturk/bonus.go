@@ -45,7 +45,7 @@ func (r *Requester) SendBonus(ctx context.Context, in Bonus, token string) error
 			c.Ops = append(c.Ops, &ledger.Transfer{Kind: ledger.Charge, From: r.Account, To: c.feesTo(), Amount: fee.steps(1, r.scale)})
 		}
 		c.remember(tokenBonus, token, id)
-		c.write(ledger.RecordWrite{Kind: kindBonus, Key: id, Fresh: true, Data: in.pack(c.now),
+		c.write(ledger.RecordWrite{Kind: kindBonus, Key: id, Fresh: true, Cold: true, Data: in.pack(c.now),
 			Index: []ledger.IndexEntry{{Name: indexHIT, Value: h.id}, {Name: indexOf, Value: a.id}}})
 		return nil
 	})

@@ -227,7 +227,8 @@ func (c *change) save(ctx context.Context, was, h *hit, paid int64) error {
 		h.quiet, h.reviewing = 0, false
 	}
 	c.cover(h, paid)
-	c.write(ledger.RecordWrite{Kind: kindHIT, Key: h.id, Expect: h.version, Fresh: was == nil, Data: h.pack(), Index: h.index(), Deadline: h.deadline(c.now, c.r.d.o.KeepFor)})
+	c.write(ledger.RecordWrite{Kind: kindHIT, Key: h.id, Expect: h.version, Fresh: was == nil, Cold: h.owed() == 0,
+		Data: h.pack(), Index: h.index(), Deadline: h.deadline(c.now, c.r.d.o.KeepFor)})
 	return c.count(ctx, was, h)
 }
 
@@ -366,7 +367,7 @@ func (c *change) newHIT(ctx context.Context, in *NewHIT, t *HITType) (*HIT, erro
 	}
 	if data := in.Content.pack(); data != nil {
 		h.content = true
-		c.write(ledger.RecordWrite{Kind: kindContent, Key: h.id, Fresh: true, Data: data})
+		c.write(ledger.RecordWrite{Kind: kindContent, Key: h.id, Fresh: true, Cold: true, Data: data})
 	}
 	if err := c.save(ctx, nil, h, 0); err != nil {
 		return nil, err

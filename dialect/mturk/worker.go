@@ -139,7 +139,7 @@ func (d *Desk) Submit(ctx context.Context, tenant ledger.TenantID, id, worker, a
 		if a.answer = answer != ""; a.answer {
 			p := pack(len(answer) + 8)
 			p.text(answer)
-			c.write(ledger.RecordWrite{Kind: kindAnswer, Key: id, Data: p})
+			c.write(ledger.RecordWrite{Kind: kindAnswer, Key: id, Cold: true, Data: p})
 		}
 		h.pending--
 		h.submitted++
