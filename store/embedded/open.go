@@ -204,6 +204,17 @@ func Tuning() *pebble.Options {
 	// of a table would be enough to have it written again at once, for scans that do
 	// not come there before it is compacted anyway.
 	o.Experimental.TombstoneDenseCompactionThreshold = 0.5
+	// Blocks of the journal are written once and in order. In tables of their own
+	// they are moved from level to level, and not written again with what changes.
+	o.Experimental.SpanPolicyFunc = func(start []byte) (p pebble.SpanPolicy, end []byte, err error) {
+		switch {
+		case start[0] < kJournal:
+			end = []byte{kJournal}
+		case start[0] == kJournal:
+			end = []byte{kJournal + 1}
+		}
+		return p, end, nil
+	}
 	for i := range o.Levels {
 		l := &o.Levels[i]
 		l.BlockSize = 16 << 10
