@@ -18,9 +18,14 @@ type cache[K comparable, V any] struct {
 type shard[K comparable, V any] struct {
 	mu   sync.Mutex
 	m    map[K]*entry[V]
-	line []K // m's keys, in the order in which replace looks at them
-	at   int // where in line it looks next
+	line []cached[K, V] // m's, in the order in which replace looks at them
+	at   int            // where in line it looks next
 	_    [8]byte
+}
+
+type cached[K comparable, V any] struct {
+	key K
+	*entry[V]
 }
 
 // An entry is one row. While someone has pinned it, it stays the one entry of
@@ -119,10 +124,11 @@ func (c *cache[K, V]) drop(k K, e *entry[V]) {
 		return
 	}
 	if c.max > 0 { // the last in line takes its place
-		last := len(s.line) - 1
-		s.line[e.at] = s.line[last]
-		s.m[s.line[last]].at = e.at
-		s.line = s.line[:last]
+		end := len(s.line) - 1
+		last := s.line[end]
+		s.line[e.at], last.at = last, e.at
+		s.line[end] = cached[K, V]{}
+		s.line = s.line[:end]
 	}
 	delete(s.m, k)
 }
@@ -130,26 +136,27 @@ func (c *cache[K, V]) drop(k K, e *entry[V]) {
 // append puts k at the end of the line.
 func (s *shard[K, V]) append(k K, e *entry[V]) {
 	e.at = int32(len(s.line))
-	s.line = append(s.line, k)
+	s.line = append(s.line, cached[K, V]{k, e})
 }
 
 // replace makes room for k: it takes the place of the first key in line that
 // nobody has pinned or used since it was looked at last. If there is none among
 // a few, there is one more key than there should be.
-func (s *shard[K, V]) replace(k K, by *entry[V]) {
+func (s *shard[K, V]) replace(k K, e *entry[V]) {
 	for range min(8, len(s.line)) {
 		if s.at >= len(s.line) {
 			s.at = 0
 		}
 		old := s.line[s.at]
 		s.at++
-		if e := s.m[old]; e.pins.Load() == 0 && !e.used.Swap(false) {
-			delete(s.m, old)
-			s.line[s.at-1], by.at = k, e.at
+		if old.pins.Load() == 0 && !old.used.Swap(false) {
+			delete(s.m, old.key)
+			e.at = old.at
+			s.line[e.at] = cached[K, V]{k, e}
 			return
 		}
 	}
-	s.append(k, by)
+	s.append(k, e)
 }
 
 // fill gives a loaded row to an entry, unless the loop was there first: what it
@@ -192,6 +199,7 @@ func (c *cache[K, V]) pinned() (keys []K, entries []*entry[V]) {
 			}
 			keys, entries = append(keys, k), append(entries, e)
 		}
+		clear(s.line)
 		s.line = s.line[:0]
 		if c.max > 0 {
 			for k, e := range s.m {
@@ -222,6 +230,7 @@ func (c *cache[K, V]) clear() {
 		s := &c.shards[i]
 		s.mu.Lock()
 		clear(s.m)
+		clear(s.line)
 		s.line = s.line[:0]
 		s.mu.Unlock()
 	}

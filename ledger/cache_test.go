@@ -54,9 +54,9 @@ func TestCacheKeepsItsLine(t *testing.T) {
 		if len(s.line) != len(s.m) {
 			t.Errorf("%d rows, %d in line, of %d", len(s.m), len(s.line), c.max)
 		}
-		for at, k := range s.line {
-			if e := s.m[k]; e == nil || int(e.at) != at {
-				t.Errorf("%d stands at %d, and its row says %v", k, at, e)
+		for at, row := range s.line {
+			if s.m[row.key] != row.entry || int(row.at) != at {
+				t.Errorf("%d stands at %d, and says %d", row.key, at, row.at)
 			}
 		}
 	}
