@@ -253,7 +253,9 @@ func (c *change) cover(h *hit, paid int64) {
 		c.Ops = append(c.Ops, &ledger.Release{Hold: h.hold, NoMove: true}, amount(need))
 		h.hold, c.shrunk = c.ID, true
 	}
-	h.held = need
+	if h.held = need; need == 0 {
+		h.hold = ""
+	}
 }
 
 // Counters of a requester.

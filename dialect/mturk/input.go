@@ -318,7 +318,7 @@ func (in *input) objects(name string, use func(*input)) {
 
 // membersOf takes apart the text of a JSON object, which is valid.
 func membersOf(object []byte) []member {
-	members := make([]member, 0, 16)
+	members := make([]member, 0, min(1+bytes.Count(object, []byte{','}), 16))
 	scan := scanner{rest: bytes.TrimLeft(object, " \t\r\n")}
 	if len(scan.rest) == 0 {
 		return nil

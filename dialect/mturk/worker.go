@@ -62,7 +62,7 @@ func (d *Desk) Accept(ctx context.Context, tenant ledger.TenantID, hitID, worker
 	if err != nil {
 		return nil, err
 	}
-	return r.showWork(ctx, a)
+	return a.head(), nil
 }
 
 // worksNot refuses a worker who has worked on a HIT, or does.
@@ -152,6 +152,7 @@ func (d *Desk) Submit(ctx context.Context, tenant ledger.TenantID, id, worker, a
 	if _, err := d.settle(ctx); err != nil { // it may be approved at once
 		d.o.Logger.Warn("what is due could not be done; it is tried again", "error", err)
 	}
+	a.Answer = answer
 	return a, nil
 }
 
@@ -171,7 +172,8 @@ func (c *change) giveBack(ctx context.Context, a *assignment, h *hit) error {
 	return c.save(ctx, &was, h, 0)
 }
 
-// onWork posts what a worker does with an assignment that was accepted.
+// onWork posts what a worker does with an assignment that was accepted, and
+// returns it without what was answered.
 func (d *Desk) onWork(ctx context.Context, tenant ledger.TenantID, verb, id, worker string, edit func(c *change, a *assignment, h *hit) error) (*Assignment, error) {
 	book, ok := bookOf(id)
 	if !ok {
@@ -221,7 +223,7 @@ func (d *Desk) onWork(ctx context.Context, tenant ledger.TenantID, verb, id, wor
 	if err != nil {
 		return nil, err
 	}
-	return r.showWork(ctx, done)
+	return done.head(), nil
 }
 
 // ofTenant returns the requester of a HIT of a tenant, or refuses.
