@@ -99,7 +99,7 @@ func sealedUnder(blob []byte) (uint32, error) {
 
 // owner says whose a credential's sealed secret is.
 func (c *Credential) owner() []byte {
-	b := append([]byte("credential"), 0)
+	b := append(append(make([]byte, 0, 96), "credential"...), 0)
 	b = binary.BigEndian.AppendUint32(b, uint32(c.Tenant))
 	b = append(b, c.Root[:]...)
 	b = append(append(b, c.Dialect...), 0)

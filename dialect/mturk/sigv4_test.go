@@ -538,3 +538,15 @@ func FuzzQuery(f *testing.F) {
 		}
 	})
 }
+
+// TestHMAC holds the short way beside the library's.
+func TestHMAC(t *testing.T) {
+	for n := range 200 {
+		key, text := bytes.Repeat([]byte{byte(n)}, n), bytes.Repeat([]byte{byte(n), 1}, 7*n)
+		mac := hmac.New(sha256.New, key)
+		mac.Write(text)
+		if sum := hmacOf(key, text); !bytes.Equal(sum[:], mac.Sum(nil)) {
+			t.Errorf("a key of %d and a text of %d bytes: %x", len(key), len(text), sum)
+		}
+	}
+}
