@@ -91,7 +91,7 @@ type Ledger struct {
 	acts  map[string]func(context.Context, *Record) (*Command, error)
 
 	// Of a shared store:
-	looker    looker
+	looker    *looker
 	loader    loader
 	repeats   atomic.Int64    // until what age, ids are looked up before they are used
 	leanAgain atomic.Int64    // from what age on requests may lean again
@@ -158,7 +158,7 @@ func Open(ctx context.Context, store Store, o Options) (*Ledger, error) {
 	l.round.l = l
 	l.deciding.Store(int64(MaxTime))
 	l.loader = loader{l: l}
-	l.looker = looker{l: l, recent: make(map[*book]time.Time)}
+	l.looker = newLooker(l)
 	if err := l.readHeads(ctx); err != nil {
 		return nil, fmt.Errorf("reading the heads of the books: %w", err)
 	}

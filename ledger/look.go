@@ -118,7 +118,14 @@ type looker struct {
 	next   *look // gathers those who ask
 	busy   bool  // somebody works on looks
 	last   trip  // the worker's
+	crowd  *crowd
 	recent map[*book]time.Time
+}
+
+func newLooker(l *Ledger) *looker {
+	w := &looker{l: l, recent: make(map[*book]time.Time)}
+	w.crowd = newCrowd(w.waiting)
+	return w
 }
 
 type look struct {
@@ -138,6 +145,7 @@ func (w *looker) look(ctx context.Context, b *book) error {
 	k := w.next
 	k.books[b] = true
 	k.asked++
+	w.crowd.grown(k.asked)
 	if !w.busy {
 		w.busy = true
 		w.l.running.Add(1)
@@ -157,7 +165,7 @@ func (w *looker) work() {
 	defer w.l.running.Done()
 	for {
 		runtime.Gosched() // who is about to ask goes first, as in the commit loop
-		w.last.gather(w.waiting)
+		w.last.gather(w.crowd)
 		w.mu.Lock()
 		k := w.next
 		w.next = nil

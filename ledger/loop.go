@@ -58,7 +58,7 @@ func (l *Ledger) run(ctx context.Context) {
 		// them too. Where nobody can run, this takes no time.
 		runtime.Gosched()
 		if l.shared != nil {
-			l.trip.gather(l.queue.len)
+			l.trip.gather(l.queue.crowd)
 		}
 		cmds = l.queue.take(maxRound, maxRoundBytes, cmds[:0])
 		if len(cmds) == 0 {

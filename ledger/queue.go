@@ -14,8 +14,10 @@ type queue struct {
 	n      int
 	lines  map[TenantID]*line
 	order  []*line // those that are not empty
+	urgent bool    // somebody waits who brings no command: for what others have done, or for what is due
 	closed bool
 	more   chan struct{} // has a token when something may be waiting
+	crowd  *crowd
 }
 
 type line struct {
@@ -25,7 +27,9 @@ type line struct {
 }
 
 func newQueue(max int) *queue {
-	return &queue{max: max, lines: make(map[TenantID]*line), more: make(chan struct{}, 1)}
+	q := &queue{max: max, lines: make(map[TenantID]*line), more: make(chan struct{}, 1)}
+	q.crowd = newCrowd(q.size)
+	return q
 }
 
 // put adds a command. One tenant has at most half of the places, so that others
@@ -58,6 +62,8 @@ func (q *queue) put(p *prepared) error {
 	}
 	l.waiting = append(l.waiting, p)
 	q.n++
+	q.urgent = q.urgent || p.c == nil
+	q.crowd.grown(q.crowding())
 	select {
 	case q.more <- struct{}{}:
 	default:
@@ -71,6 +77,7 @@ func (q *queue) put(p *prepared) error {
 func (q *queue) take(maxOps, maxBytes int, into []*prepared) []*prepared {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.urgent = false
 	ops, bytes := 0, 0
 	for len(q.order) > 0 && ops < maxOps && bytes < maxBytes {
 		kept := q.order[:0]
@@ -109,6 +116,20 @@ func (q *queue) take(maxOps, maxBytes int, into []*prepared) []*prepared {
 func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.n
+}
+
+// size is how many have to be waited for no longer: many, if one of them is urgent.
+func (q *queue) size() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.crowding()
+}
+
+func (q *queue) crowding() int {
+	if q.urgent {
+		return many
+	}
 	return q.n
 }
 

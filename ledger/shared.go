@@ -187,32 +187,6 @@ func showsHolds(list List) bool {
 	return list == ListAccounts || list == ListHolds || list == ListSearch || list == ListStatement
 }
 
-// A trip is what the last one to a shared store was: for how many, how long.
-type trip struct {
-	size  int
-	took  time.Duration
-	ended time.Duration // when the process had this age
-}
-
-// tripOf returns a trip that has ended now.
-func tripOf(size int, began time.Time) trip { return trip{size, time.Since(began), age()} }
-
-// longestGather bounds what waiting for company may cost.
-const longestGather = 5 * time.Millisecond
-
-// gather waits for those to ask again who were answered just now, no longer than
-// a part of what the trip for them took: the next one serves them too then, and
-// is not half as large. Where nobody waits it does not either, nor when that was
-// longer ago than it took.
-func (t trip) gather(waiting func() int) {
-	if n := waiting(); n == 0 || n >= t.size || age()-t.ended > t.took {
-		return
-	}
-	for until := time.Now().Add(min(t.took/2, longestGather)); waiting() < t.size && time.Now().Before(until); {
-		time.Sleep(50 * time.Microsecond)
-	}
-}
-
 // workShared is work when the store is shared.
 func (l *Ledger) workShared(ctx context.Context, cmds []*prepared) error {
 	began := time.Now()
