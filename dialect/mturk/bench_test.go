@@ -192,7 +192,7 @@ func BenchmarkLists(b *testing.B) {
 						p := from.page
 						for b.Loop() {
 							got, next, err := list.read(p)
-							if must(b, err); got != 10 {
+							if must(b, err); got != 10 && next != "" { // the last one may have fewer
 								b.Fatalf("a page of %d", got)
 							}
 							if p.Skip == 0 {
