@@ -90,20 +90,33 @@ func (a *assignment) due() ledger.Time {
 	return 0
 }
 
-func (a *assignment) index() []ledger.IndexEntry {
+// index returns what work on a HIT is found by.
+func (a *assignment) index(h *hit) []ledger.IndexEntry {
 	work := ledger.IndexEntry{Name: indexWork, Value: a.hit + "/" + a.worker}
 	if a.status == Accepted {
 		return []ledger.IndexEntry{work}
 	}
-	return []ledger.IndexEntry{{Name: indexHIT, Value: a.hit}, {Name: indexStatus, Value: statusIndex(a.hit, a.status)}, work}
+	of := ledger.IndexEntry{Name: indexHIT, Value: a.hit}
+	if h.few() {
+		return []ledger.IndexEntry{of, work}
+	}
+	return []ledger.IndexEntry{of, {Name: indexStatus, Value: statusIndex(a.hit, a.status)}, work}
 }
+
+// few reports whether work of one status is looked for among all work on the HIT,
+// which saves an entry that would change with every review.
+func (h *hit) few() bool { return h.first < fewAssignments }
+
+// fewAssignments is how many a HIT has to be created with to cost more each
+// ([StandardFees]): with fewer it never comes to as many.
+const fewAssignments = 10
 
 func statusIndex(hit string, s AssignmentStatus) string { return hit + "/" + s.String()[:1] }
 
 // work adds the writing of an assignment.
-func (c *change) work(a *assignment) {
+func (c *change) work(a *assignment, h *hit) {
 	c.write(ledger.RecordWrite{Kind: kindAssignment, Key: a.id, Expect: a.version, Fresh: a.version == 0, Cold: a.due() == 0,
-		Data: a.pack(), Index: a.index(), Deadline: a.due()})
+		Data: a.pack(), Index: a.index(h), Deadline: a.due()})
 }
 
 // assignment returns the record of an assignment of the book, or nil.
@@ -201,7 +214,7 @@ func (c *change) approve(ctx context.Context, a *assignment, h *hit) error {
 	a.status, a.approvedAt = Approved, c.now
 	h.submitted--
 	h.approved++
-	c.work(a)
+	c.work(a, h)
 	c.settleDisabled(h)
 	return c.save(ctx, &was, h, 1)
 }
@@ -230,7 +243,7 @@ func (c *change) override(ctx context.Context, a *assignment, h *hit) error {
 	a.status, a.approvedAt, a.rejected = Approved, c.now, 0
 	h.rejected--
 	h.approved++
-	c.work(a)
+	c.work(a, h)
 	return c.save(ctx, &was, h, 0)
 }
 
@@ -244,7 +257,7 @@ func (r *Requester) Reject(ctx context.Context, id, feedback string) error {
 		a.status, a.rejected = Rejected, c.now
 		h.submitted--
 		h.rejected++
-		c.work(a)
+		c.work(a, h)
 		c.settleDisabled(h)
 		return c.save(ctx, &was, h, 0)
 	})

@@ -92,7 +92,7 @@ const (
 	indexReview    = "review"      // of those to be reviewed: V or G, and account
 	indexReviewOf  = "review-type" // the same, and HITTypeId
 	indexHIT       = "hit"         // of submitted assignments, and of bonuses: HITId
-	indexStatus    = "status"      // of assignments: HITId/A, /R or /S
+	indexStatus    = "status"      // of those of HITs that were not created with few: HITId/A, /R or /S
 	indexWork      = "work"        // of assignments: HITId/WorkerId
 	indexOf        = "assignment"  // of bonuses: AssignmentId
 )

@@ -182,9 +182,12 @@ func (r *Requester) DisableHIT(ctx context.Context, id string) error {
 func (r *Requester) approveSome(ctx context.Context, id string) error {
 	by := *r
 	by.call = Call{Actor: r.call.Actor}
-	q := ledger.Query{Kind: kindAssignment, Index: indexStatus, Value: statusIndex(id, Submitted)}
+	h, err := r.hit(ctx, id)
+	if err != nil {
+		return err
+	}
 	var found []string
-	_, err := r.rows(ctx, q, Page{Limit: disableStep}, func(rec *ledger.Record) error {
+	_, err = r.workOn(ctx, h, Submitted, Page{Limit: disableStep}, func(rec *ledger.Record) error {
 		found = append(found, rec.Key)
 		return nil
 	})

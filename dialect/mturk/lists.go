@@ -17,11 +17,22 @@ type Page struct {
 // rows calls use with the records of a page, and returns where it ends; "" says
 // that the list does.
 func (r *Requester) rows(ctx context.Context, q ledger.Query, p Page, use func(*ledger.Record) error) (string, error) {
-	q.List, q.Book, q.From, q.Limit, q.Reverse = ledger.ListRecords, r.book, p.After, p.Skip+p.Limit+1, p.Reverse
+	q.Limit = p.Skip + p.Limit + 1
+	return r.rowsOf(ctx, q, p, func(*ledger.Record) (bool, error) { return true, nil }, use)
+}
+
+// rowsOf is rows of a list of those records alone that belong to it.
+func (r *Requester) rowsOf(ctx context.Context, q ledger.Query, p Page, belongs func(*ledger.Record) (bool, error), use func(*ledger.Record) error) (string, error) {
+	q.List, q.Book, q.From, q.Reverse = ledger.ListRecords, r.book, p.After, p.Reverse
 	n, last := 0, ""
 	for row, err := range r.d.l.Scan(ctx, q) {
 		if err != nil {
 			return "", err
+		}
+		if ok, err := belongs(row.Record); err != nil {
+			return "", err
+		} else if !ok {
+			continue
 		}
 		n++
 		switch {
@@ -126,14 +137,11 @@ func (r *Requester) listWork(ctx context.Context, hitID string, status Assignmen
 	if _, err := r.d.settle(ctx); err != nil {
 		return nil, "", err
 	}
-	if _, err := r.hit(ctx, hitID); err != nil {
+	h, err := r.hit(ctx, hitID)
+	if err != nil {
 		return nil, "", err
 	}
-	q := ledger.Query{Kind: kindAssignment, Index: indexHIT, Value: hitID}
-	if status != 0 {
-		q.Index, q.Value = indexStatus, statusIndex(hitID, status)
-	}
-	next, err = r.rows(ctx, q, p, func(rec *ledger.Record) error {
+	next, err = r.workOn(ctx, h, status, p, func(rec *ledger.Record) error {
 		a, err := unpackAssignment(rec.Key, rec.Version, rec.Data)
 		if err != nil {
 			return err
@@ -143,6 +151,23 @@ func (r *Requester) listWork(ctx context.Context, hitID string, status Assignmen
 		return err
 	})
 	return list, next, err
+}
+
+// workOn is rows of the work that was submitted for a HIT, of a status that is not
+// 0 or of any.
+func (r *Requester) workOn(ctx context.Context, h *hit, status AssignmentStatus, p Page, use func(*ledger.Record) error) (string, error) {
+	q := ledger.Query{Kind: kindAssignment, Index: indexHIT, Value: h.id}
+	switch {
+	case status == 0:
+	case h.few():
+		return r.rowsOf(ctx, q, p, func(rec *ledger.Record) (bool, error) {
+			a, err := unpackAssignment(rec.Key, rec.Version, rec.Data)
+			return err == nil && a.status == status, err
+		}, use)
+	default:
+		q.Index, q.Value = indexStatus, statusIndex(h.id, status)
+	}
+	return r.rows(ctx, q, p, use)
 }
 
 // AssignmentCounts returns how many assignments of a HIT were submitted and not

@@ -208,10 +208,16 @@ func TestDisable(t *testing.T) {
 	}
 }
 
-// Lists of bonuses and of work go page by page, and nobody sees another's.
+// Lists of bonuses and of work go page by page, and nobody sees another's, of a
+// HIT with few assignments and of one with more.
 func TestPages(t *testing.T) {
+	t.Run("few", func(t *testing.T) { testPages(t, fewAssignments-1) })
+	t.Run("more", func(t *testing.T) { testPages(t, fewAssignments) })
+}
+
+func testPages(t *testing.T, assignments int64) {
 	b := openOffice(t, "100", DeskOptions{})
-	h := b.create(1, 9)
+	h := b.create(1, assignments)
 	var work []string
 	for i := range 9 {
 		work = append(work, b.work(h.ID, fmt.Sprint("A", i)))

@@ -56,7 +56,7 @@ func (d *Desk) Accept(ctx context.Context, tenant ledger.TenantID, hitID, worker
 		}
 		was := *h
 		h.pending++
-		c.work(a)
+		c.work(a, h)
 		return c.save(ctx, &was, h, 0)
 	})
 	if err != nil {
@@ -143,7 +143,7 @@ func (d *Desk) Submit(ctx context.Context, tenant ledger.TenantID, id, worker, a
 		}
 		h.pending--
 		h.submitted++
-		c.work(a)
+		c.work(a, h)
 		return c.save(ctx, &was, h, 0)
 	})
 	if err != nil {
