@@ -69,34 +69,48 @@ func (er *eraser) run() {
 
 // round carries out every erasure that there is.
 func (er *eraser) round() error {
-	v, err := er.s.view(er.s.ctx)
+	due, err := er.due()
 	if err != nil {
 		return err
 	}
-	defer v.release()
-	for it, err := range each(v, []byte{kErase}, []byte{kErase + 1}) {
-		if err != nil {
-			return err
-		}
-		value, err := it.ValueAndErr()
-		if err != nil {
-			return err
-		}
-		at, err := decodeID(value)
-		if err != nil || len(it.Key()) != 17 {
-			return rowError(it.Key(), errors.Join(err, errBadKey))
-		}
-		if err := er.erase(ledger.AccountID(it.Key()[1:]), *at); err != nil {
+	for id, at := range due {
+		if err := er.erase(id, at); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// due returns the erasures that there are. It keeps no view: that would keep what
+// they delete.
+func (er *eraser) due() (map[ledger.AccountID]ledger.TransferAt, error) {
+	v, err := er.s.view(er.s.ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer v.release()
+	due := map[ledger.AccountID]ledger.TransferAt{}
+	for it, err := range each(v, []byte{kErase}, []byte{kErase + 1}) {
+		if err != nil {
+			return nil, err
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return nil, err
+		}
+		at, err := decodeID(value)
+		if err != nil || len(it.Key()) != 17 {
+			return nil, rowError(it.Key(), errors.Join(err, errBadKey))
+		}
+		due[ledger.AccountID(it.Key()[1:])] = *at
+	}
+	return due, nil
+}
+
 const eraseFlush = 1000 // texts that one batch deletes
 
 func (er *eraser) erase(id ledger.AccountID, at ledger.TransferAt) error {
-	e := erasure{s: er.s, book: at.Book, writer: writer{batch: er.s.db.NewBatch()}}
+	e := erasure{s: er.s, id: id, book: at.Book, writer: writer{batch: er.s.db.NewBatch()}}
 	defer func() { e.batch.Close() }()
 	q := ledger.Query{List: ledger.ListStatement, Account: id}
 	for row, err := range er.s.Scan(er.s.ctx, q) {
@@ -110,13 +124,20 @@ func (er *eraser) erase(id ledger.AccountID, at ledger.TransferAt) error {
 			return err
 		}
 	}
+	// Without being compacted, what was deleted stays in the tables until chance
+	// does it. The words went from the index before the statement could be read.
+	if err := e.compactWords(); err != nil {
+		return err
+	}
+	for _, at := range e.profiles {
+		e.delete(textKey(e.key[:0], e.book, at))
+	}
 	if err := e.flush(pebble.Sync); err != nil {
 		return err
 	}
-	if e.first != 0 { // without this the texts stay in the tables until chance compacts them
-		start := textKey(nil, at.Book, ledger.TextAt{Seq: e.first})
-		end := textKey(nil, at.Book, ledger.TextAt{Seq: e.last + 1})
-		if err := er.s.db.Compact(er.s.ctx, start, end, false); err != nil {
+	if e.first != 0 {
+		err := e.compact(textKey(nil, at.Book, ledger.TextAt{Seq: e.first}), textKey(nil, at.Book, ledger.TextAt{Seq: e.last + 1}))
+		if err != nil {
 			return err
 		}
 	}
@@ -142,13 +163,22 @@ func (er *eraser) finish(id ledger.AccountID, at ledger.TransferAt) error {
 	return nil
 }
 
+// renew makes what was written since the last Append part of the latest view.
+func (s *Store) renew() {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.views.swap(s.db.NewSnapshot())
+}
+
 // An erasure is the deletion of one account's texts.
 type erasure struct {
 	writer
 	s           *Store
+	id          ledger.AccountID
 	book        ledger.BookID
 	n           int
-	first, last uint64 // events whose texts were deleted
+	first, last uint64          // events whose texts were deleted
+	profiles    []ledger.TextAt // of the account, which go last: they say what its words were
 }
 
 func (e *erasure) event(ev *ledger.Event) error {
@@ -161,11 +191,15 @@ func (e *erasure) event(ev *ledger.Event) error {
 		if kept {
 			continue
 		}
-		e.delete(textKey(e.key[:0], e.book, at))
 		if e.first == 0 {
 			e.first = ev.Seq
 		}
 		e.last = ev.Seq
+		if e.isProfile(ev, at) {
+			e.profiles = append(e.profiles, at)
+			continue
+		}
+		e.delete(textKey(e.key[:0], e.book, at))
 		if e.n++; e.n%eraseFlush == 0 {
 			if err := e.flush(pebble.NoSync); err != nil {
 				return err
@@ -187,6 +221,55 @@ func (e *erasure) isRecords(ev *ledger.Event, at ledger.TextAt) (bool, error) {
 		return rec != nil && rec.At == at, err
 	}
 	return false, nil
+}
+
+// isProfile reports whether a text is a profile of the account.
+func (e *erasure) isProfile(ev *ledger.Event, at ledger.TextAt) bool {
+	for i := range ev.Opened {
+		if o := &ev.Opened[i]; o.Account == e.id && o.Profile == at.N {
+			return true
+		}
+	}
+	for i := range ev.Set {
+		if s := &ev.Set[i]; s.Account == e.id && s.Profile == at.N {
+			return true
+		}
+	}
+	return false
+}
+
+// compactWords compacts the tables that had the account's words.
+func (e *erasure) compactWords() error {
+	head, err := get(e.s.db, headKey(nil, e.book), headDecoder(e.book))
+	if err != nil || head == nil || len(e.profiles) == 0 {
+		return err
+	}
+	key := wordsKey(nil, e.id)
+	if err := e.compact(key, after(key)); err != nil {
+		return err
+	}
+	for _, at := range e.profiles {
+		text, err := get(e.s.db, textKey(nil, e.book, at), decodeText)
+		if err != nil {
+			return err
+		}
+		if text == nil { // it went before
+			continue
+		}
+		for _, word := range ledger.ProfileWords(text.Data) {
+			key := wordKey(nil, head.Tenant, word, e.id)
+			if err := e.compact(key, after(key)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// compact compacts what is below the latest view, which keeps what was deleted since.
+func (e *erasure) compact(start, end []byte) error {
+	e.s.renew()
+	return e.s.db.Compact(e.s.ctx, start, end, false)
 }
 
 func (e *erasure) flush(o *pebble.WriteOptions) error {
