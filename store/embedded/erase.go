@@ -1,10 +1,12 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -124,9 +126,7 @@ func (er *eraser) erase(id ledger.AccountID, at ledger.TransferAt) error {
 			return err
 		}
 	}
-	// Without being compacted, what was deleted stays in the tables until chance
-	// does it. The words went from the index before the statement could be read.
-	if err := e.compactWords(); err != nil {
+	if err := e.eraseWords(); err != nil {
 		return err
 	}
 	for _, at := range e.profiles {
@@ -136,8 +136,7 @@ func (er *eraser) erase(id ledger.AccountID, at ledger.TransferAt) error {
 		return err
 	}
 	if e.first != 0 {
-		err := e.compact(textKey(nil, at.Book, ledger.TextAt{Seq: e.first}), textKey(nil, at.Book, ledger.TextAt{Seq: e.last + 1}))
-		if err != nil {
+		if err := e.compact(bounds{textKey(nil, at.Book, ledger.TextAt{Seq: e.first}), textKey(nil, at.Book, ledger.TextAt{Seq: e.last + 1})}); err != nil {
 			return err
 		}
 	}
@@ -179,6 +178,7 @@ type erasure struct {
 	n           int
 	first, last uint64          // events whose texts were deleted
 	profiles    []ledger.TextAt // of the account, which go last: they say what its words were
+	written     uint64          // where Pebble is after what was deleted
 }
 
 func (e *erasure) event(ev *ledger.Event) error {
@@ -238,16 +238,14 @@ func (e *erasure) isProfile(ev *ledger.Event, at ledger.TextAt) bool {
 	return false
 }
 
-// compactWords compacts the tables that had the account's words.
-func (e *erasure) compactWords() error {
+// eraseWords takes the words of the account out of the tables. The index has
+// deleted them: it had all events before the statement could be read.
+func (e *erasure) eraseWords() error {
 	head, err := get(e.s.db, headKey(nil, e.book), headDecoder(e.book))
 	if err != nil || head == nil || len(e.profiles) == 0 {
 		return err
 	}
-	key := wordsKey(nil, e.id)
-	if err := e.compact(key, after(key)); err != nil {
-		return err
-	}
+	rows := []bounds{rowBounds(wordsKey(nil, e.id))}
 	for _, at := range e.profiles {
 		text, err := get(e.s.db, textKey(nil, e.book, at), decodeText)
 		if err != nil {
@@ -257,19 +255,44 @@ func (e *erasure) compactWords() error {
 			continue
 		}
 		for _, word := range ledger.ProfileWords(text.Data) {
-			key := wordKey(nil, head.Tenant, word, e.id)
-			if err := e.compact(key, after(key)); err != nil {
-				return err
-			}
+			rows = append(rows, rowBounds(wordKey(nil, head.Tenant, word, e.id)))
+		}
+	}
+	for _, row := range rows {
+		// A row and its deletion may have come to be in one table, while somebody
+		// could see it. That is written again if one above it has something for it.
+		e.delete(append(e.key[:0], row.end...))
+	}
+	if err := e.flush(pebble.NoSync); err != nil {
+		return err
+	}
+	return e.compact(rows...)
+}
+
+// bounds are keys to be compacted, with those between them. The end of a row's is
+// a key that nothing has.
+type bounds struct{ start, end []byte }
+
+func rowBounds(key []byte) bounds { return bounds{key, append(bytes.Clone(key), 0)} }
+
+// compact takes what was deleted out of the tables, where it would stay until
+// chance compacts them. A compaction keeps what a snapshot shows: those who began
+// to read before are waited for.
+func (e *erasure) compact(rows ...bounds) error {
+	e.s.renew()
+	for wait := time.Millisecond; uint64(e.s.db.Metrics().Snapshots.EarliestSeqNum) < e.written; wait = min(2*wait, time.Second) {
+		select {
+		case <-e.s.ctx.Done():
+			return e.s.ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+	for _, r := range rows {
+		if err := e.s.db.Compact(e.s.ctx, r.start, r.end, false); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// compact compacts what is below the latest view, which keeps what was deleted since.
-func (e *erasure) compact(start, end []byte) error {
-	e.s.renew()
-	return e.s.db.Compact(e.s.ctx, start, end, false)
 }
 
 func (e *erasure) flush(o *pebble.WriteOptions) error {
@@ -279,6 +302,7 @@ func (e *erasure) flush(o *pebble.WriteOptions) error {
 	if err := e.s.commit(e.batch, o); err != nil {
 		return err
 	}
+	e.written = max(e.written, uint64(e.batch.SeqNum())+uint64(e.batch.Count()))
 	e.batch.Close()
 	e.batch = e.s.db.NewBatch()
 	return nil
