@@ -21,10 +21,15 @@ import (
 // What goes: the texts of every event up to the erasure that touched the
 // account. A text that is the data of a record which still is stays: it is the
 // record's, and goes when the account's own are erased after the record is.
+//
+// Texts are deleted at once. Then the tables that had them, or words of them, are
+// compacted: else they have them until chance does it. A compaction keeps what a
+// snapshot shows, so that waits until nobody reads who began before.
 type eraser struct {
-	s    *Store
-	wake chan struct{}
-	done chan struct{}
+	s     *Store
+	wake  chan struct{}
+	done  chan struct{}
+	begun map[ledger.AccountID]*erasure // the texts are deleted, the tables have them
 
 	mu      sync.Mutex
 	changed chan struct{}
@@ -32,7 +37,7 @@ type eraser struct {
 }
 
 func startEraser(s *Store) *eraser {
-	er := &eraser{s: s, wake: make(chan struct{}, 1), done: make(chan struct{}), changed: make(chan struct{})}
+	er := &eraser{s: s, wake: make(chan struct{}, 1), done: make(chan struct{}), changed: make(chan struct{}), begun: make(map[ledger.AccountID]*erasure)}
 	if s.options.ReadOnly {
 		close(er.done)
 		return er
@@ -51,15 +56,24 @@ func (er *eraser) poke() {
 
 func (er *eraser) run() {
 	defer close(er.done)
+	wait := time.Duration(0)
 	for {
+		var again <-chan time.Time
+		if len(er.begun) > 0 {
+			wait = max(time.Millisecond, min(2*wait, time.Second))
+			again = time.After(wait)
+		}
 		select {
 		case <-er.s.ctx.Done():
 			return
 		case <-er.wake:
+			wait = 0
+		case <-again:
 		}
 		err := er.round()
 		if err != nil && er.s.ctx.Err() == nil {
 			er.s.options.Logger.Error("erasing failed; it is tried again at the next erasure or start", "err", err)
+			clear(er.begun) // it begins anew
 		}
 		er.mu.Lock()
 		er.err = err
@@ -69,18 +83,52 @@ func (er *eraser) run() {
 	}
 }
 
-// round carries out every erasure that there is.
+// round begins every erasure that there is, and ends those that it can.
 func (er *eraser) round() error {
 	due, err := er.due()
 	if err != nil {
 		return err
 	}
 	for id, at := range due {
-		if err := er.erase(id, at); err != nil {
-			return err
+		if e := er.begun[id]; e == nil || e.at != at {
+			e = &erasure{s: er.s, id: id, at: at}
+			if err := e.erase(); err != nil {
+				return err
+			}
+			er.begun[id] = e
 		}
 	}
+	for id, e := range er.begun {
+		if er.seen(e) {
+			continue
+		}
+		// Once more, above what was written before: a table of the last level that has
+		// a row with its deletion, since somebody saw the row, is only written again
+		// with one above it, and one that is alone is moved there as it is.
+		if err := er.s.db.Flush(); err != nil {
+			return err
+		}
+		if err := e.erase(); err != nil {
+			return err
+		}
+		if er.seen(e) {
+			continue
+		}
+		if err := e.compact(); err != nil {
+			return err
+		}
+		if err := er.finish(id, e.at); err != nil {
+			return err
+		}
+		delete(er.begun, id)
+	}
 	return nil
+}
+
+// seen reports whether somebody may still see what was deleted.
+func (er *eraser) seen(e *erasure) bool {
+	er.s.renew() // the latest view would show it
+	return uint64(er.s.db.Metrics().Snapshots.EarliestSeqNum) < e.written
 }
 
 // due returns the erasures that there are. It keeps no view: that would keep what
@@ -109,40 +157,6 @@ func (er *eraser) due() (map[ledger.AccountID]ledger.TransferAt, error) {
 	return due, nil
 }
 
-const eraseFlush = 1000 // texts that one batch deletes
-
-func (er *eraser) erase(id ledger.AccountID, at ledger.TransferAt) error {
-	e := erasure{s: er.s, id: id, book: at.Book, writer: writer{batch: er.s.db.NewBatch()}}
-	defer func() { e.batch.Close() }()
-	q := ledger.Query{List: ledger.ListStatement, Account: id}
-	for row, err := range er.s.Scan(er.s.ctx, q) {
-		if err != nil {
-			return err
-		}
-		if row.Event.Seq > at.Seq {
-			break
-		}
-		if err := e.event(row.Event); err != nil {
-			return err
-		}
-	}
-	if err := e.eraseWords(); err != nil {
-		return err
-	}
-	for _, at := range e.profiles {
-		e.delete(textKey(e.key[:0], e.book, at))
-	}
-	if err := e.flush(pebble.Sync); err != nil {
-		return err
-	}
-	if e.first != 0 {
-		if err := e.compact(bounds{textKey(nil, at.Book, ledger.TextAt{Seq: e.first}), textKey(nil, at.Book, ledger.TextAt{Seq: e.last + 1})}); err != nil {
-			return err
-		}
-	}
-	return er.finish(id, at)
-}
-
 // finish deletes an erasure's row, unless the account was erased again since.
 func (er *eraser) finish(id ledger.AccountID, at ledger.TransferAt) error {
 	er.s.writing.Lock()
@@ -169,16 +183,66 @@ func (s *Store) renew() {
 	s.views.swap(s.db.NewSnapshot())
 }
 
-// An erasure is the deletion of one account's texts.
+// An erasure is the deletion of one account's texts and words.
 type erasure struct {
 	writer
-	s           *Store
-	id          ledger.AccountID
-	book        ledger.BookID
-	n           int
-	first, last uint64          // events whose texts were deleted
-	profiles    []ledger.TextAt // of the account, which go last: they say what its words were
-	written     uint64          // where Pebble is after what was deleted
+	s       *Store
+	id      ledger.AccountID
+	at      ledger.TransferAt
+	tenant  ledger.TenantID
+	n       int
+	texts   bounds   // those that were deleted, and what is between them
+	words   []bounds // around each row of the index that had one
+	begun   bool     // the words are known
+	written uint64   // where Pebble was after the deletions
+}
+
+// bounds are two keys and what is between them.
+type bounds struct{ first, last []byte }
+
+// around returns the closest keys to a row's that no row has.
+func around(key []byte) bounds {
+	before := bytes.Clone(key)
+	for i := len(before) - 1; ; i-- {
+		if before[i]--; before[i] != 0xff {
+			break
+		}
+	}
+	return bounds{append(before, 0xff), append(bytes.Clone(key), 0)}
+}
+
+const eraseFlush = 1000 // texts that one batch deletes
+
+// erase deletes the account's texts. The index has deleted the words: it has every
+// event that a statement shows. It may be done again.
+func (e *erasure) erase() error {
+	head, err := get(e.s.db, headKey(nil, e.at.Book), headDecoder(e.at.Book))
+	if err == nil && head == nil {
+		err = rowError(headKey(nil, e.at.Book), errBadKey)
+	}
+	if err != nil {
+		return err
+	}
+	e.tenant = head.Tenant
+	e.batch = e.s.db.NewBatch()
+	defer func() { e.batch.Close() }()
+	for row, err := range e.s.Scan(e.s.ctx, ledger.Query{List: ledger.ListStatement, Account: e.id}) {
+		if err != nil {
+			return err
+		}
+		if row.Event.Seq > e.at.Seq {
+			break
+		}
+		if err := e.event(row.Event); err != nil {
+			return err
+		}
+	}
+	for _, w := range e.words { // the rows may be there again, of a newer profile
+		e.fail(e.batch.Delete(w.first, nil))
+		e.fail(e.batch.Delete(w.last, nil))
+	}
+	e.begun = true
+	return e.flush(pebble.Sync)
 }
 
 func (e *erasure) event(ev *ledger.Event) error {
@@ -191,19 +255,53 @@ func (e *erasure) event(ev *ledger.Event) error {
 		if kept {
 			continue
 		}
-		if e.first == 0 {
-			e.first = ev.Seq
+		key := textKey(nil, e.at.Book, at)
+		if !e.begun && e.isProfile(ev, at) {
+			if err := e.profile(key); err != nil {
+				return err
+			}
 		}
-		e.last = ev.Seq
-		if e.isProfile(ev, at) {
-			e.profiles = append(e.profiles, at)
-			continue
+		e.fail(e.batch.Delete(key, nil))
+		if e.texts.last = key; e.texts.first == nil {
+			e.texts.first = key
 		}
-		e.delete(textKey(e.key[:0], e.book, at))
 		if e.n++; e.n%eraseFlush == 0 {
 			if err := e.flush(pebble.NoSync); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// profile notes where the words of a profile are: somewhere among all that the
+// tenant has if it was deleted before, and nobody knows them.
+func (e *erasure) profile(key []byte) error {
+	text, err := get(e.s.db, key, decodeText)
+	if err != nil {
+		return err
+	}
+	e.words = append(e.words, around(wordsKey(nil, e.id)))
+	if text == nil {
+		all := wordPrefix(nil, e.tenant, "")
+		e.words = append(e.words, bounds{all, after(all)})
+		return nil
+	}
+	for _, word := range ledger.ProfileWords(text.Data) {
+		e.words = append(e.words, around(wordKey(nil, e.tenant, word, e.id)))
+	}
+	return nil
+}
+
+// compact takes what was deleted out of the tables.
+func (e *erasure) compact() error {
+	all := e.words
+	if e.texts.first != nil {
+		all = append(all, e.texts)
+	}
+	for _, b := range all {
+		if err := e.s.db.Compact(e.s.ctx, b.first, append(bytes.Clone(b.last), 0), false); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -216,7 +314,7 @@ func (e *erasure) isRecords(ev *ledger.Event, at ledger.TextAt) (bool, error) {
 		if r.Text != at.N {
 			continue
 		}
-		key := ledger.RecordKey{Book: e.book, Kind: r.Kind, Key: r.Key}
+		key := ledger.RecordKey{Book: e.at.Book, Kind: r.Kind, Key: r.Key}
 		rec, err := get(e.s.db, recordKey(nil, key), recordDecoder(key))
 		return rec != nil && rec.At == at, err
 	}
@@ -236,63 +334,6 @@ func (e *erasure) isProfile(ev *ledger.Event, at ledger.TextAt) bool {
 		}
 	}
 	return false
-}
-
-// eraseWords takes the words of the account out of the tables. The index has
-// deleted them: it had all events before the statement could be read.
-func (e *erasure) eraseWords() error {
-	head, err := get(e.s.db, headKey(nil, e.book), headDecoder(e.book))
-	if err != nil || head == nil || len(e.profiles) == 0 {
-		return err
-	}
-	rows := []bounds{rowBounds(wordsKey(nil, e.id))}
-	for _, at := range e.profiles {
-		text, err := get(e.s.db, textKey(nil, e.book, at), decodeText)
-		if err != nil {
-			return err
-		}
-		if text == nil { // it went before
-			continue
-		}
-		for _, word := range ledger.ProfileWords(text.Data) {
-			rows = append(rows, rowBounds(wordKey(nil, head.Tenant, word, e.id)))
-		}
-	}
-	for _, row := range rows {
-		// A row and its deletion may have come to be in one table, while somebody
-		// could see it. That is written again if one above it has something for it.
-		e.delete(append(e.key[:0], row.end...))
-	}
-	if err := e.flush(pebble.NoSync); err != nil {
-		return err
-	}
-	return e.compact(rows...)
-}
-
-// bounds are keys to be compacted, with those between them. The end of a row's is
-// a key that nothing has.
-type bounds struct{ start, end []byte }
-
-func rowBounds(key []byte) bounds { return bounds{key, append(bytes.Clone(key), 0)} }
-
-// compact takes what was deleted out of the tables, where it would stay until
-// chance compacts them. A compaction keeps what a snapshot shows: those who began
-// to read before are waited for.
-func (e *erasure) compact(rows ...bounds) error {
-	e.s.renew()
-	for wait := time.Millisecond; uint64(e.s.db.Metrics().Snapshots.EarliestSeqNum) < e.written; wait = min(2*wait, time.Second) {
-		select {
-		case <-e.s.ctx.Done():
-			return e.s.ctx.Err()
-		case <-time.After(wait):
-		}
-	}
-	for _, r := range rows {
-		if err := e.s.db.Compact(e.s.ctx, r.start, r.end, false); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (e *erasure) flush(o *pebble.WriteOptions) error {
