@@ -99,30 +99,33 @@ func (er *eraser) round() error {
 		}
 	}
 	for id, e := range er.begun {
-		if er.seen(e) {
-			continue
+		cleared, err := er.clear(e)
+		if err == nil && cleared {
+			err = er.finish(id, e.at)
+			delete(er.begun, id)
 		}
-		// Once more, above what was written before: a table of the last level that has
-		// a row with its deletion, since somebody saw the row, is only written again
-		// with one above it, and one that is alone is moved there as it is.
-		if err := er.s.db.Flush(); err != nil {
+		if err != nil {
 			return err
 		}
-		if err := e.erase(); err != nil {
-			return err
-		}
-		if er.seen(e) {
-			continue
-		}
-		if err := e.compact(); err != nil {
-			return err
-		}
-		if err := er.finish(id, e.at); err != nil {
-			return err
-		}
-		delete(er.begun, id)
 	}
 	return nil
+}
+
+// clear takes what was deleted out of the tables, unless somebody still sees it.
+func (er *eraser) clear(e *erasure) (cleared bool, err error) {
+	if e.texts.first == nil { // there was nothing
+		return true, nil
+	}
+	if er.seen(e) {
+		return false, nil
+	}
+	// Once more, above what was written before: a table of the last level that has
+	// a row with its deletion, since somebody saw the row, is only written again
+	// with one above it, and one that is alone is moved there as it is.
+	if err := errors.Join(er.s.db.Flush(), e.erase()); err != nil || er.seen(e) {
+		return false, err
+	}
+	return true, e.compact()
 }
 
 // seen reports whether somebody may still see what was deleted.
@@ -189,7 +192,6 @@ type erasure struct {
 	s       *Store
 	id      ledger.AccountID
 	at      ledger.TransferAt
-	tenant  ledger.TenantID
 	n       int
 	texts   bounds   // those that were deleted, and what is between them
 	words   []bounds // around each row of the index that had one
@@ -216,14 +218,6 @@ const eraseFlush = 1000 // texts that one batch deletes
 // erase deletes the account's texts. The index has deleted the words: it has every
 // event that a statement shows. It may be done again.
 func (e *erasure) erase() error {
-	head, err := get(e.s.db, headKey(nil, e.at.Book), headDecoder(e.at.Book))
-	if err == nil && head == nil {
-		err = rowError(headKey(nil, e.at.Book), errBadKey)
-	}
-	if err != nil {
-		return err
-	}
-	e.tenant = head.Tenant
 	e.batch = e.s.db.NewBatch()
 	defer func() { e.batch.Close() }()
 	for row, err := range e.s.Scan(e.s.ctx, ledger.Query{List: ledger.ListStatement, Account: e.id}) {
@@ -277,18 +271,25 @@ func (e *erasure) event(ev *ledger.Event) error {
 // profile notes where the words of a profile are: somewhere among all that the
 // tenant has if it was deleted before, and nobody knows them.
 func (e *erasure) profile(key []byte) error {
+	head, err := get(e.s.db, headKey(nil, e.at.Book), headDecoder(e.at.Book))
+	if err == nil && head == nil {
+		err = rowError(headKey(nil, e.at.Book), errBadKey)
+	}
+	if err != nil {
+		return err
+	}
 	text, err := get(e.s.db, key, decodeText)
 	if err != nil {
 		return err
 	}
 	e.words = append(e.words, around(wordsKey(nil, e.id)))
 	if text == nil {
-		all := wordPrefix(nil, e.tenant, "")
+		all := wordPrefix(nil, head.Tenant, "")
 		e.words = append(e.words, bounds{all, after(all)})
 		return nil
 	}
 	for _, word := range ledger.ProfileWords(text.Data) {
-		e.words = append(e.words, around(wordKey(nil, e.tenant, word, e.id)))
+		e.words = append(e.words, around(wordKey(nil, head.Tenant, word, e.id)))
 	}
 	return nil
 }
