@@ -43,6 +43,7 @@ var scenarios = []struct {
 	{"pg-two-nodes", []int{64}, bench.PGTwoNodes},
 	{"pg-books", []int{64}, bench.PGBooks},
 	{"pg-balance", []int{64}, bench.PGBalance},
+	{"pg-balance-1ms", []int{64}, bench.PGFarBalance(time.Millisecond)},
 	{"pg-latency-1ms", []int{64, 1024}, bench.PGLatency(time.Millisecond)},
 	{"pg-latency-5ms", []int{64, 1024}, bench.PGLatency(5 * time.Millisecond)},
 	{"pg-latency-20ms", []int{64, 1024}, bench.PGLatency(20 * time.Millisecond)},
@@ -104,6 +105,8 @@ measured in turns with it:
               the same through two nodes, on one account or each on a book of its
               own; beside one node
   pg-balance  reads of a balance on PostgreSQL; beside a SELECT by key for each
+  pg-balance-1ms
+              the same with time added to each round trip
   pg-latency-1ms, pg-latency-5ms, pg-latency-20ms
               pg-charge-batched with time added to each round trip; trips is round
               trips a commit, batch is charges a commit

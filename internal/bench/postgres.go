@@ -209,14 +209,19 @@ func pgCharge(ctx context.Context, o Options, name, ask string, latency time.Dur
 		}
 		r := &Report{Scenario: name, What: "one charge a request, all on one account of a node on PostgreSQL, over HTTP",
 			Baseline: "net/http calling " + asks[ask].what, Unit: "charges/s", Clients: o.Clients}
-		if latency > 0 {
-			r.What += fmt.Sprintf("; %v added to each round trip", latency)
-		}
+		r.far(latency)
 		if err := w.pairs(ctx, r, load, 1, &Baseline{Sample: sample, Database: d.url, Ask: ask}); err != nil || d.proxy == nil {
 			return r, err
 		}
 		return r, w.trips(ctx, d.proxy, r, load)
 	})
+}
+
+// far says in a report that time was added, if any was.
+func (r *Report) far(latency time.Duration) {
+	if latency > 0 {
+		r.What += fmt.Sprintf("; %v added to each round trip", latency)
+	}
 }
 
 // trips makes a load once more and counts the round trips, where the proxy sees
@@ -304,15 +309,27 @@ func PGBooks(ctx context.Context, o Options) (*Report, error) {
 // PGBalance measures linearizable reads of one balance of a node on PostgreSQL;
 // beside a handler that makes one SELECT by key for each.
 func PGBalance(ctx context.Context, o Options) (*Report, error) {
-	return onPostgres(ctx, o, 1, 0, func(d *database, nodes []*world) (*Report, error) {
+	return pgBalance(ctx, o, "pg-balance", 0)
+}
+
+// PGFarBalance returns PGBalance with time added to each round trip.
+func PGFarBalance(latency time.Duration) func(context.Context, Options) (*Report, error) {
+	return func(ctx context.Context, o Options) (*Report, error) {
+		return pgBalance(ctx, o, "pg-balance-"+latency.String(), latency)
+	}
+}
+
+func pgBalance(ctx context.Context, o Options, name string, latency time.Duration) (*Report, error) {
+	return onPostgres(ctx, o, 1, latency, func(d *database, nodes []*world) (*Report, error) {
 		w := nodes[0]
 		request := w.head(nil, "GET", "/v1/accounts/"+w.account+"/balance", 0)
 		sample, err := w.sample(ctx, "balance", request)
 		if err != nil {
 			return nil, err
 		}
-		r := &Report{Scenario: "pg-balance", What: "GET of one balance of a node on PostgreSQL, linearizable, over HTTP",
+		r := &Report{Scenario: name, What: "GET of one balance of a node on PostgreSQL, linearizable, over HTTP",
 			Baseline: "net/http making " + asks[AskSelect].what, Unit: "reads/s", Clients: o.Clients}
+		r.far(latency)
 		load := Load{Request: func(dst []byte, _, _ int) []byte { return append(dst, request...) }}
 		return r, w.pairs(ctx, r, load, 1, &Baseline{Sample: sample, Database: d.url, Ask: AskSelect})
 	})
