@@ -321,8 +321,11 @@ func (q *request) setting(a *ledger.Account, unit money.Unit, v url.Values) (*le
 		op.Status, changes = &st, true
 	}
 	if v.Has("Cap") {
-		if a.Mode != ledger.Drawing {
+		switch {
+		case a.Mode != ledger.Drawing:
 			return nil, invalidParameter("Cap is for subaccounts that draw on their parent's balance")
+		case a.ID == q.cred.Root: // what bounds its holder is for those above to change
+			return nil, &faults[accessDenied]
 		}
 		if text := v.Get("Cap"); text == "" {
 			op.NoCap = true

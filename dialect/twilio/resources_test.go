@@ -191,6 +191,12 @@ func TestSubAccounts(t *testing.T) {
 	if err := charge("4"); err == nil {
 		t.Error("the cap does not hold")
 	}
+	for _, form := range []string{"Cap=", "Cap=100", "Cap=1", "FriendlyName=Bea&Cap=100"} { // its holder does not lift it
+		its.wants(403, 20006, "POST", "/Accounts/{}.json", form)
+	}
+	if got := its.wants(200, 0, "GET", "/Accounts/{}.json", ""); got["cap"] != "3.50" || got["friendly_name"] != "Ann" {
+		t.Errorf("after its holder tried it is %v", got)
+	}
 	if err := charge("3"); err != nil {
 		t.Error(err)
 	}
