@@ -321,6 +321,51 @@ func TestOtherAccounts(t *testing.T) {
 	}
 }
 
+// TestRevertTakesFromNobody: what was paid to an account is given back only by who
+// opens that, too.
+func TestRevertTakesFromNobody(t *testing.T) {
+	w := dialecttest.Open(t)
+	url := w.Serve(serve(w, dialect.Options{}))
+	main, other := w.Account("CREDITS", "10"), w.Account("CREDITS", "")
+	child := w.Open(accountBelow(main), "")
+	c := &goClient{t, url, http2(t), nil}
+	issue := func(root ledger.AccountID) string {
+		t.Helper()
+		issued, err := w.Auth.Issue(t.Context(), 0, "", auth.Spec{Dialect: auth.Native, Dialects: []string{auth.Frontier}, Tenant: w.Tenant.Number,
+			Root: root, Scopes: auth.Read | auth.Charge | auth.TopUp})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "Basic " + basic("any", issued.Secret)
+	}
+	own, whole := issue(main), issue(ledger.AccountID{})
+	for n, ask := range []struct {
+		kind string
+		to   ledger.AccountID
+		who  string
+		want connect.Code // 0: it is given back
+	}{
+		{"charge", other, own, connect.CodePermissionDenied},
+		{"move", other, own, connect.CodePermissionDenied},
+		{"charge", child, own, 0},
+		{"charge", other, whole, 0},
+	} {
+		id := fmt.Sprintf("aaaaaaaa-0000-4000-8000-%012d", n)
+		if _, err := w.Native.Transfer(t.Context(), native.TransferRequest{ID: id, From: main.String(), To: ask.to.String(), Kind: ask.kind, Amount: "2"}); err != nil {
+			t.Fatal(err)
+		}
+		in := &pb.RevertBillingUsageRequest{BillingId: main.String(), UsageId: id, Amount: 2}
+		_, err := called[pb.RevertBillingUsageRequest, pb.RevertBillingUsageResponse](c, "AdminService", "RevertBillingUsage", ask.who, in)
+		if ask.want == 0 && err != nil || ask.want != 0 && connect.CodeOf(err) != ask.want {
+			t.Errorf("of a %s to %v it came to %v, want %v", ask.kind, ask.to, err, ask.want)
+		}
+	}
+	b, err := w.Native.Balance(t.Context(), other.String())
+	if err != nil || b.Posted != "4.0000" {
+		t.Errorf("the other account has %+v, %v", b, err)
+	}
+}
+
 // TestTextIsShared: what one dialect knows of an account outlives a change by
 // another, each way round.
 func TestTextIsShared(t *testing.T) {

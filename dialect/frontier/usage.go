@@ -97,7 +97,8 @@ func checkRevert(in *revertRequest) error {
 }
 
 // revertBillingUsage gives back part of a usage, or all that is left of it. Who
-// can only charge one account cannot give it its credits back.
+// can only charge one account cannot give it its credits back, and nobody takes
+// them from an account that the credential does not open.
 func revertBillingUsage(q *request, in *revertRequest) (*revertReply, error) {
 	if in.ProjectId != "" && in.OrgId == "" && in.BillingId == "" {
 		return nil, unknownProject
@@ -158,6 +159,15 @@ func (q *request) usage(a *ledger.Account, id string) (of string, text note, err
 		return "", text, revertedRevert
 	case p.From != a.ID || p.Kind == ledger.Refunding:
 		return "", text, unknownUsage
+	}
+	if !p.To.IsSystem() { // what it gives back is that account's
+		to, err := q.s.ledger.Account(q.ctx, p.To)
+		if err == nil && !q.s.auth.Opens(q.ctx, q.credential, to) {
+			err = forbidden
+		}
+		if err != nil {
+			return "", text, err
+		}
 	}
 	text, err = q.note(book, e, p)
 	return e.TransferID(n), text, err
