@@ -59,6 +59,12 @@ func within(ranges, others []netip.Prefix) bool {
 	return len(ranges) > 0
 }
 
+// Within reports whether a credential is good at no time, and from no address, at
+// which another is not.
+func (c *Credential) Within(other *Credential) bool {
+	return (other.Expires == 0 || c.Expires != 0 && c.Expires <= other.Expires) && within(c.Allow, other.Allow)
+}
+
 // Revoke ends a credential, at once and for good.
 func (a *Auth) Revoke(ctx context.Context, actor uint64, id, keyID string) (Credential, bool, error) {
 	made, err := a.change(ctx, actor, id, []string{"revoke", foldID(keyID)}, keyID, "", func(c *stored) ([]ledger.RecordWrite, error) {

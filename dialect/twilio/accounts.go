@@ -438,10 +438,11 @@ func (q *request) settingsAt(a *ledger.Account) (ledger.Time, error) {
 }
 
 // token returns the auth token of an account if who asks may see it: not an API
-// key, and nobody who may do less than the token.
+// key, and nobody who may do less than the token, for less long or from fewer
+// addresses.
 func (q *request) token(a *ledger.Account, sid string) (string, error) {
 	c, err := q.s.tokenOf(q.Context(), a, sid)
-	if err != nil || c == nil || isKey(q.cred) || !q.cred.Scopes.Has(c.Scopes) {
+	if err != nil || c == nil || isKey(q.cred) || !q.cred.Scopes.Has(c.Scopes) || !c.Within(q.cred) {
 		return "", err
 	}
 	secrets, err := q.s.auth.Reveal(q.Context(), c.ID)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -155,6 +156,30 @@ func TestPermissions(t *testing.T) {
 		t.Errorf("who may read the tenant sees %v", got)
 	}
 	holder{t, h, "", basic("nobody", keyless.Secret)}.wants(401, 20003, "GET", "/Accounts.json", "")
+	// Nor does who may do the same for less long, or from fewer addresses.
+	now, err := w.Ledger.Now()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		spec auth.Spec
+		sees bool
+	}{
+		{auth.Spec{}, true},
+		{auth.Spec{Expires: now.Add(time.Hour)}, false},
+		{auth.Spec{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("192.0.2.0/24")}}, false},
+	} {
+		c.spec.Dialect, c.spec.Dialects, c.spec.Tenant, c.spec.Root = auth.Native, []string{auth.Twilio}, w.Tenant.Number, main
+		c.spec.Scopes = auth.Read | auth.Admin | auth.Charge
+		like, err := w.Auth.Issue(t.Context(), 0, "", c.spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := holder{t, h, sid(main), basic(sid(main), like.Secret)}.wants(200, 0, "GET", "/Accounts/{}.json", "")
+		if sees := got["auth_token"] == whole.Secret; sees != c.sees {
+			t.Errorf("whose credential ends at %v and is for %v sees %v", c.spec.Expires, c.spec.Allow, got["auth_token"])
+		}
+	}
 
 	charging := holderOf(t, h, w.Issue(auth.Twilio, other, auth.Charge))
 	stranger := holder{t, h, sid(main), charging.auth}
