@@ -371,12 +371,12 @@ func (w *Watch) judgeEvent(ctx context.Context, x *watched, e *ledger.Event, aft
 			if topUp.Sign() > 0 {
 				x.standing.TopUp = next.TopUp
 			}
-			return w.plan(ctx, x, m)
+			return nil
 		}
 		err := w.writeStanding(ctx, x, alerts)
 		switch ledger.CodeOf(err) {
 		case ledger.OK:
-			return w.plan(ctx, x, m)
+			return nil
 		case ledger.Changed, ledger.Exists, ledger.IDTaken: // another node was first: go on from there
 			if known, err := w.standing(ctx, x); err != nil {
 				return err

@@ -90,14 +90,31 @@ func (s *Standing) firing() bool {
 	return false
 }
 
-// plan begins a top-up if the rule fires and none is in flight.
-func (w *Watch) plan(ctx context.Context, x *watched, m Measure) error {
-	if x.TopUp == nil || !x.standing.firing() || !m.Known {
+// lasts reports whether a level that fires goes on doing so with a measure.
+func (x *watched) lasts(m Measure) bool {
+	for _, l := range x.Levels {
+		if s := x.standing.Levels[l.Name]; s != nil && s.Firing {
+			if _, good, known := x.sides(l.At, m); known && !good {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// plan begins a top-up if the rule fires and none is in flight. What counts is how
+// the account stands now: the rule may still have to hear of the last top-up.
+func (w *Watch) plan(ctx context.Context, x *watched) error {
+	now := ledger.TimeOf(w.o.Now())
+	if p := x.standing.Plan; p != nil && now < p.Not {
 		return nil
 	}
-	now := ledger.TimeOf(w.o.Now())
-	p := x.standing.Plan
-	if p != nil && (p.Amount != "" || now < p.Not) {
+	b, err := w.o.Ledger.Balance(ctx, x.Account)
+	if err != nil {
+		return err
+	}
+	m := x.measure(b.Available, b.Limit)
+	if !x.lasts(m) {
 		return nil
 	}
 	target, _ := money.Parse(x.TopUp.To, wide)
@@ -105,12 +122,15 @@ func (w *Watch) plan(ctx context.Context, x *watched, m Measure) error {
 	if !ok || amount.Sign() <= 0 {
 		return nil
 	}
+	if status, err := w.o.Ledger.Status(ctx, b.Account); err != nil || status == ledger.StatusClosed {
+		return err // nobody is asked to pay for what cannot take it
+	}
 	was := x.standing
 	x.standing = was.clone()
 	if x.standing.Plan == nil {
 		x.standing.Plan = &planStanding{Begin: now}
 	}
-	p = x.standing.Plan
+	p := x.standing.Plan
 	if now >= p.Begin.Add(x.TopUp.period()) {
 		p.Begin, p.Sum = now, ""
 	}
@@ -166,14 +186,7 @@ func (w *Watch) planAgain(ctx context.Context, x *watched) error {
 		return nil
 	}
 	if p == nil || p.Amount == "" {
-		if p != nil && ledger.TimeOf(w.o.Now()) < p.Not {
-			return nil
-		}
-		b, err := w.o.Ledger.Balance(ctx, x.Account)
-		if err != nil {
-			return err
-		}
-		return w.plan(ctx, x, x.measure(b.Available, b.Limit))
+		return w.plan(ctx, x)
 	}
 	if x.busy || w.o.Now().Before(x.retry) {
 		return nil
@@ -202,8 +215,12 @@ func (w *Watch) planAgain(ctx context.Context, x *watched) error {
 // planID is the id of a rule's top-up, in the tenant's book and in the webhook.
 func (x *watched) planID(n uint64) string { return "topup/" + x.ID + "/" + strconv.FormatUint(n, 10) }
 
-// errUnknown says that it is not known whether somebody has paid.
-var errUnknown = errors.New("it is not known whether it was paid")
+// errUnknown says that it is not known whether somebody has paid, errPaid that
+// somebody has, and the account has not got it.
+var (
+	errUnknown = errors.New("it is not known whether it was paid")
+	errPaid    = errors.New("it was paid, and the account cannot take it now")
+)
 
 // pay makes a top-up, once for an id.
 func (w *Watch) pay(ctx context.Context, x *watched, id, amount string) error {
@@ -229,7 +246,10 @@ func (w *Watch) pay(ctx context.Context, x *watched, id, amount string) error {
 	note := &ledger.Text{Data: encode(map[string]any{"reason": "topped up by the rule " + x.Name})}
 	_, err = w.o.Ledger.Post(ctx, &ledger.Command{Tenant: x.Tenant, Book: x.book, ID: id, Ops: []ledger.Op{
 		&ledger.Transfer{Kind: kind, From: from, To: x.Account, Amount: steps, Text: note}}})
-	if err != nil && ledger.CodeOf(err).Retryable() {
+	switch {
+	case err != nil && x.TopUp.Webhook != "":
+		return errors.Join(errPaid, err)
+	case err != nil && ledger.CodeOf(err).Retryable():
 		return errors.Join(errUnknown, err)
 	}
 	return err
@@ -290,7 +310,7 @@ func (w *Watch) paid(ctx context.Context, x *watched, plan planStanding, failed 
 		}
 		p.Amount, p.Fails, p.Error = "", 0, ""
 		p.Not = ledger.TimeOf(now) // the next one waits for the next crossing or the next look
-	case errors.Is(failed, errUnknown):
+	case errors.Is(failed, errUnknown) || errors.Is(failed, errPaid):
 		x.retry = now.Add(w.gap(p.Fails))
 		x.standing = was
 		x.standing.Plan.Fails++ // in memory: what is in flight stays so

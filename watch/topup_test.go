@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -103,6 +104,84 @@ func TestTopUpByWebhook(t *testing.T) {
 		t.Errorf("asked %q", ids)
 	}
 	_ = w
+}
+
+// What was charged while a top-up was under way, and is looked at after it, does
+// not make another one.
+func TestTopUpOfABusyAccount(t *testing.T) {
+	p := newPlace(t)
+	account := p.account("0")
+	p.topUp(account, "5")
+	var mu sync.Mutex
+	var amounts []string
+	bank := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		var b struct{ Data struct{ Amount string } }
+		if err := json.NewDecoder(r.Body).Decode(&b); err != nil {
+			t.Error(err)
+		}
+		if amounts = append(amounts, b.Data.Amount); len(amounts) == 1 {
+			p.charge(account, "1")
+		}
+		_, _ = rw.Write([]byte(`{"confirmed": true}`))
+	}))
+	defer bank.Close()
+	endpoint := &Endpoint{Tenant: 1, Name: "bank", URL: bank.URL, Secrets: []string{NewSecret()}, Types: []string{"none"}, FromFile: true}
+	w := p.watch(Options{Endpoints: []*Endpoint{endpoint}})
+	_, _, err := w.CreateRule(t.Context(), 0, "", &Rule{Name: "fill", Tenant: 1, Account: account, When: BalanceBelow,
+		Levels: []Level{{"warning", mustThreshold(t, "10")}}, TopUp: &TopUp{To: "50", Webhook: "bank", Cap: "1000"}})
+	must(t, err)
+	until(t, "it is topped up", func() bool { return p.spendable(t, account) == "49.000000" })
+	p.charge(account, "40")
+	until(t, "it is topped up again", func() bool { return p.spendable(t, account) == "50.000000" })
+	mu.Lock()
+	defer mu.Unlock()
+	if got := strings.Join(amounts, " "); got != "45 41" {
+		t.Errorf("it came by %s", got)
+	}
+}
+
+// What somebody has paid stays in flight under its id until the account can take
+// it; and nobody is asked to pay for an account that is closed.
+func TestTopUpOfAClosedAccount(t *testing.T) {
+	p := newPlace(t)
+	account, closed := p.account("0"), p.account("0")
+	status := func(id ledger.AccountID, to ledger.Status) { p.post(&ledger.SetAccount{Account: id, Status: &to}) }
+	status(closed, ledger.StatusClosed)
+	var mu sync.Mutex
+	var ids []string
+	bank := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		var b struct{ Data struct{ ID, Account string } }
+		if err := json.NewDecoder(r.Body).Decode(&b); err != nil || b.Data.Account != account.String() {
+			t.Errorf("asked for %+v: %v", b, err)
+		}
+		switch ids = append(ids, b.Data.ID); len(ids) {
+		case 1:
+			status(account, ledger.StatusClosed)
+		case 2:
+			status(account, ledger.StatusOpen)
+		}
+		_, _ = rw.Write([]byte(`{"confirmed": true}`))
+	}))
+	defer bank.Close()
+	endpoint := &Endpoint{Tenant: 1, Name: "bank", URL: bank.URL, Secrets: []string{NewSecret()}, Types: []string{"none"}, FromFile: true}
+	w := p.watch(Options{Endpoints: []*Endpoint{endpoint}})
+	for name, id := range map[string]ledger.AccountID{"fill": account, "fill-closed": closed} {
+		_, _, err := w.CreateRule(t.Context(), 0, "", &Rule{Name: name, Tenant: 1, Account: id, When: BalanceBelow,
+			Levels: []Level{{"warning", mustThreshold(t, "10")}}, TopUp: &TopUp{To: "50", Webhook: "bank", Cap: "1000"}})
+		must(t, err)
+	}
+	until(t, "it is topped up", func() bool { return p.spendable(t, account) == "50.000000" })
+	p.charge(account, "45")
+	until(t, "it is topped up again", func() bool { return p.spendable(t, account) == "50.000000" })
+	mu.Lock()
+	defer mu.Unlock()
+	if len(ids) != 3 || ids[0] != ids[1] || ids[1] == ids[2] {
+		t.Errorf("asked %q", ids)
+	}
 }
 
 func TestTopUpCheck(t *testing.T) {
