@@ -208,6 +208,11 @@ back by hand.`,
 		if dest == "" {
 			return usagef("give --data, the directory to make")
 		}
+		if masterKey != "" { // looked at before anything is copied
+			if _, err := auth.LoadMasterKeys("", masterKey, ""); err != nil {
+				return err
+			}
+		}
 		p := a.progress("copying")
 		heads, err := embedded.Restore(c.Context(), args[0], dest, p.bytes)
 		p.end()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,8 +15,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"saldo/dialect/native"
+	"saldo/watch"
 )
 
 // An asker asks a server, in the name of one command.
@@ -71,14 +74,30 @@ func (s *asker) explained(err error) error {
 
 // list asks for the pages of a list until there are most items; 0: all.
 func (s *asker) list(ctx context.Context, path string, query url.Values, most int) (json.RawMessage, error) {
+	items := []json.RawMessage{}
+	err := s.pages(ctx, path, query, most, func(page []json.RawMessage) bool {
+		items = append(items, page...)
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(items)
+}
+
+// pages asks for the pages of a list until there were most items (0: all), or
+// take has had enough.
+func (s *asker) pages(ctx context.Context, path string, query url.Values, most int, take func([]json.RawMessage) bool) error {
+	if most < 0 {
+		return usagef("--limit %d: write how many at most, or 0 for all", most)
+	}
 	if query == nil {
 		query = url.Values{}
 	}
-	items := []json.RawMessage{}
-	for {
+	for had := 0; ; {
 		size := 1000
 		if most > 0 {
-			size = min(size, most-len(items))
+			size = min(size, most-had)
 		}
 		if query.Get("limit") != "none" {
 			query.Set("limit", fmt.Sprint(size))
@@ -89,38 +108,38 @@ func (s *asker) list(ctx context.Context, path string, query url.Values, most in
 		}
 		data, err := s.get(ctx, path, query)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := json.Unmarshal(data, &page); err != nil {
-			return nil, err
+			return err
 		}
-		items = append(items, page.Items...)
-		if page.Next == "" || most > 0 && len(items) >= most {
-			return json.Marshal(items)
+		had += len(page.Items)
+		if !take(page.Items) || page.Next == "" || most > 0 && had >= most {
+			return nil
 		}
 		query.Set("cursor", page.Next)
 	}
 }
 
 // account returns the path of what a word names: an id or, of accounts, the
-// exact name of one.
+// exact name of one. All that have the word are looked at, for a second one of
+// that name may be anywhere among them.
 func (s *asker) account(ctx context.Context, word string) (string, error) {
 	if isAccountID(word) {
 		return word, nil
 	}
-	found, err := s.list(ctx, "/v1/search", url.Values{"q": {word}}, 100)
-	if err != nil {
-		return "", err
-	}
-	rows, err := asObjects(found)
-	if err != nil {
-		return "", err
-	}
 	var ids []string
-	for _, o := range rows {
-		if strings.EqualFold(field(o, "name"), word) {
-			ids = append(ids, field(o, "id"))
+	err := s.pages(ctx, "/v1/search", url.Values{"q": {word}}, 0, func(page []json.RawMessage) bool {
+		for _, item := range page {
+			var found struct{ ID, Name string }
+			if json.Unmarshal(item, &found) == nil && strings.EqualFold(found.Name, word) {
+				ids = append(ids, found.ID)
+			}
 		}
+		return len(ids) < 2
+	})
+	if err != nil {
+		return "", err
 	}
 	switch len(ids) {
 	case 1:
@@ -163,6 +182,38 @@ func fieldsOf(c *cobra.Command, body object, flags ...string) {
 	}
 }
 
+// A span is the time that a flag gives, in which days may stand: 36h, 3d.
+type span time.Duration
+
+func (s *span) String() string { return time.Duration(*s).String() }
+func (s *span) Type() string   { return "duration" }
+
+func (s *span) Set(text string) error {
+	d, err := watch.ParseDuration(text)
+	if err == nil && d%time.Second != 0 {
+		err = errors.New("write whole seconds")
+	}
+	*s = span(d)
+	return err
+}
+
+func spanFlag(f *pflag.FlagSet, name string, value time.Duration, usage string) {
+	s := span(value)
+	f.Var(&s, name, usage)
+}
+
+func spanOf(c *cobra.Command, name string) time.Duration {
+	s, _ := c.Flags().Lookup(name).Value.(*span)
+	return time.Duration(*s)
+}
+
+// secondsOf adds the time that was given by a flag to a body.
+func secondsOf(c *cobra.Command, body object, name, key string) {
+	if f := c.Flags().Lookup(name); f != nil && f.Changed {
+		body[key] = int64(spanOf(c, name) / time.Second)
+	}
+}
+
 // metadata reads --metadata: a JSON object, or KEY=VALUE.
 func metadata(c *cobra.Command, body object) error {
 	pairs, err := c.Flags().GetStringArray("metadata")
@@ -172,9 +223,12 @@ func metadata(c *cobra.Command, body object) error {
 	m := object{}
 	for _, p := range pairs {
 		if strings.HasPrefix(strings.TrimSpace(p), "{") {
-			if err := json.Unmarshal([]byte(p), &m); err != nil {
-				return usagef("--metadata: %v", err)
+			given, err := decoded(json.RawMessage(p))
+			o, ok := given.(object)
+			if err != nil || !ok {
+				return usagef("--metadata %s: write KEY=VALUE, or a JSON object", p)
 			}
+			maps.Copy(m, o)
 			continue
 		}
 		k, v, ok := strings.Cut(p, "=")

@@ -281,9 +281,9 @@ func (c *config) readFile(getenv func(string) string, flags *pflag.FlagSet) (koa
 			var at interface{ Position() (row, column int) }
 			if errors.As(err, &at) {
 				row, column := at.Position()
-				return nil, fmt.Errorf("%s:%d:%d: %w", place, row, column, err)
+				return nil, usagef("%s:%d:%d: %v", place, row, column, err)
 			}
-			return nil, fmt.Errorf("%s: %w", place, err)
+			return nil, usagef("%s: %v", place, err)
 		}
 		if table, ok := m["watch"].(map[string]any); ok {
 			delete(m, "watch")
@@ -314,7 +314,7 @@ func knownKeys(file, content string, m map[string]any) error {
 		if s := nearest(key); s != "" {
 			hint = "; did you mean " + s + "?"
 		}
-		return fmt.Errorf("%s: there is no setting %q%s ('saldo config list' has them all)", place, key, hint)
+		return usagef("%s: there is no setting %q%s ('saldo config list' has them all)", place, key, hint)
 	}
 	return nil
 }
@@ -354,7 +354,7 @@ func (c *config) fill() error {
 	c.LogFormat = r.oneOf("log-format", "auto", "text", "json")
 	c.LogLevel = r.oneOf("log-level", "debug", "info", "warn", "error")
 	c.Cache, c.DiskReserve, c.Memory = r.size("cache"), r.size("disk-reserve"), r.size("memory")
-	c.Rate = r.size("rate")
+	c.Rate = r.count("rate")
 	c.Drain = r.duration("drain")
 	c.WriteContext = r.yesNo("write-context")
 	c.checkStore(&r)
@@ -413,7 +413,7 @@ func (c *config) fillDialects(r *reader) {
 	if err := (money.Unit{Code: c.FrontierUnit, Scale: money.DefaultCreditScale, Kind: money.Credit}).Validate(); err != nil {
 		r.fail("frontier-unit", "is wrong: %v", err)
 	}
-	c.TwilioConcurrent, c.TwilioSubAccounts = int(r.size("twilio-concurrent")), int(r.size("twilio-sub-accounts"))
+	c.TwilioConcurrent, c.TwilioSubAccounts = int(r.count("twilio-concurrent")), int(r.count("twilio-sub-accounts"))
 	if c.TwilioTriggers = r.duration("twilio-triggers"); c.TwilioTriggers < time.Second {
 		r.fail("twilio-triggers", "is %v; they are looked at at most once a second", c.TwilioTriggers)
 	}
@@ -458,7 +458,11 @@ func (r *reader) text(key string) string {
 
 // directory makes a path of it that holds wherever it is said.
 func (r *reader) directory(key, otherwise string) string {
-	path, err := filepath.Abs(firstOf(r.text(key), otherwise))
+	named := firstOf(r.text(key), otherwise)
+	if named == "" {
+		r.fail(key, "is empty; name a directory")
+	}
+	path, err := filepath.Abs(named)
 	if err != nil {
 		r.fail(key, "is no directory: %v", err)
 	}
@@ -515,6 +519,19 @@ func (r *reader) size(key string) int64 {
 	n, err := parseSize(s)
 	if err != nil {
 		r.fail(key, "is %q; write bytes, or a size as 256MB or 2GB", s)
+	}
+	return n
+}
+
+// count reads how many.
+func (r *reader) count(key string) int64 {
+	if n, ok := r.c.k.Get(key).(int64); ok && n >= 0 {
+		return n
+	}
+	s := fmt.Sprint(r.c.k.Get(key))
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		r.fail(key, "is %q; write a whole number from 0", s)
 	}
 	return n
 }

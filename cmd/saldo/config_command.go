@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"saldo/auth"
 )
 
 // configCommand is saldo config: what a server would be told, and by whom.
@@ -23,6 +25,11 @@ func (a *app) configCommand() *cobra.Command {
 			}
 			if cfg.TLSCert != "" {
 				if _, err := loadCertificate(cfg.TLSCert, cfg.TLSKey); err != nil {
+					return err
+				}
+			}
+			if cfg.MasterKey != "" || cfg.MasterKeyFile != "" {
+				if _, err := auth.LoadMasterKeys("", cfg.MasterKeyFile, cfg.MasterKey); err != nil {
 					return err
 				}
 			}

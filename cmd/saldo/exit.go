@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 
@@ -43,6 +44,8 @@ func exitCode(err error) int {
 	var network net.Error
 	var vendor *dialect.Error
 	var found foundError
+	var file *fs.PathError
+	var listening *net.OpError
 	switch {
 	case err == nil:
 		return exitOK
@@ -64,6 +67,8 @@ func exitCode(err error) int {
 		return exitFailed
 	case errors.Is(err, auth.ErrUnauthorized):
 		return exitDenied
+	case errors.As(err, &file), errors.As(err, &listening) && listening.Op == "listen":
+		return exitFailed // their errors of the system have the methods of a net.Error
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.As(err, &network):
 		return exitRetry
 	}

@@ -17,7 +17,7 @@ func (a *app) holdCommand() *cobra.Command {
 	c := &cobra.Command{Use: "hold", Aliases: []string{"holds"}, Short: "Set money aside, and pay from it"}
 	place := a.one("place", "Set an amount aside", `  saldo hold place ann 5.00 --ttl 1h
   saldo hold place ann 5.00 --id job-12 --expires-at never`, "holds", "Hold", func(c *cobra.Command) {
-		c.Flags().Duration("ttl", 0, "how long it lives (default: 7 days)")
+		spanFlag(c.Flags(), "ttl", 0, "how long it lives, as 36h or 3d (default: 7 days)")
 		c.Flags().String("expires-at", "", "until when, as 2030-01-31T12:00:00Z, or never")
 	})
 	for _, f := range []string{"category", "count", "usage-unit"} {
@@ -34,7 +34,7 @@ func (a *app) holdCommand() *cobra.Command {
 		a.onHold("release HOLD", "End a hold; its money is free again", "  saldo hold release job-12", "release", "Release", nil),
 		a.onHold("raise HOLD AMOUNT", "Set more aside", "  saldo hold raise job-12 2.00", "raise", "Raise by", nil),
 		a.onHold("extend HOLD", "Let a hold live longer", "  saldo hold extend job-12 --ttl 24h", "extend", "Extend", func(c *cobra.Command) {
-			c.Flags().Duration("ttl", 0, "how long from now")
+			spanFlag(c.Flags(), "ttl", 0, "how long from now, as 36h or 3d")
 			c.Flags().String("expires-at", "", "until when, as 2030-01-31T12:00:00Z, or never")
 		}),
 		a.getHold(), a.listHolds())
@@ -68,9 +68,7 @@ func (a *app) onHold(use, short, example, call, verb string, more func(*cobra.Co
 			body["amount"] = args[1]
 		}
 		fieldsOf(c, body, "expires-at")
-		if ttl, err := c.Flags().GetDuration("ttl"); err == nil && ttl > 0 {
-			body["ttl_seconds"] = int64(ttl.Seconds())
-		}
+		secondsOf(c, body, "ttl", "ttl_seconds")
 		if payees, err := c.Flags().GetStringArray("to"); err == nil && len(payees) > 0 {
 			to := []object{}
 			for _, p := range payees {

@@ -28,7 +28,7 @@ func (a *app) keyCommand() *cobra.Command {
 	list.Flags().String("account", "", "only those of this account")
 	list.Flags().Bool("everything", false, "those of operators")
 	rotate := &cobra.Command{Use: "rotate KEY", Short: "Give a credential a new secret, shown once", Example: "  saldo key rotate KEY --overlap 24h"}
-	rotate.Flags().Duration("overlap", 0, "how long the old secret stays good too")
+	spanFlag(rotate.Flags(), "overlap", 0, "how long the old secret stays good too")
 	c.AddCommand(a.createKey(),
 		a.simple(list, cobra.NoArgs, func(ctx context.Context, s *asker, _ []string) (json.RawMessage, error) {
 			query := url.Values{}
@@ -45,9 +45,9 @@ func (a *app) keyCommand() *cobra.Command {
 			return s.list(ctx, "/v1/credentials", query, 0)
 		}, a.listed(keyColumns...)),
 		a.simple(rotate, cobra.ExactArgs(1), func(ctx context.Context, s *asker, args []string) (json.RawMessage, error) {
-			overlap, _ := rotate.Flags().GetDuration("overlap")
-			return s.call(ctx, http.MethodPost, "/v1/credentials/"+url.PathEscape(args[0])+"/rotate",
-				object{"overlap_seconds": int64(overlap.Seconds())})
+			body := object{"overlap_seconds": 0}
+			secondsOf(rotate, body, "overlap", "overlap_seconds")
+			return s.call(ctx, http.MethodPost, "/v1/credentials/"+url.PathEscape(args[0])+"/rotate", body)
 		}, a.secretShown),
 		a.simple(&cobra.Command{Use: "revoke KEY", Short: "End a credential, at once and for good"}, cobra.ExactArgs(1),
 			func(ctx context.Context, s *asker, args []string) (json.RawMessage, error) {

@@ -8,10 +8,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"saldo/dialect/native"
 )
 
 // call runs the program in this process.
@@ -58,6 +61,68 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	walk(a.command())
+}
+
+// TestNameOfMany asks for accounts by a name that is a part of many others.
+func TestNameOfMany(t *testing.T) {
+	r := startNode(t, testConfig(t))
+	client := &native.Client{URL: r.url(), Token: r.token}
+	open := func(name string) string {
+		a, err := client.Open(t.Context(), native.AccountRequest{Unit: "USD", Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.ID
+	}
+	for i := range 120 {
+		open(fmt.Sprint("Ann ", i))
+	}
+	ann := open("Ann")
+	ask := func() (int, string, string) {
+		return call(t, "balance", "ann", "--jq", ".id", "--address", r.url(), "--token-file", filepath.Join(r.config.Data, tokenFile))
+	}
+	if code, out, errs := ask(); code != exitOK || strings.TrimSpace(out) != ann {
+		t.Errorf("behind a hundred others: %d %q %q", code, out, errs)
+	}
+	for i := range 1000 {
+		open(fmt.Sprint("Ann's phone ", i))
+	}
+	open("ann")
+	if code, out, errs := ask(); code != exitUsage || !strings.Contains(errs, "several accounts have the name") {
+		t.Errorf("two of one name, a thousand others between them: %d %q %q", code, out, errs)
+	}
+}
+
+// TestNumbersOfMetadata holds the command line to numbers as they are written.
+func TestNumbersOfMetadata(t *testing.T) {
+	r := startNode(t, testConfig(t))
+	client := &native.Client{URL: r.url(), Token: r.token}
+	a, err := client.Open(t.Context(), native.AccountRequest{Unit: "USD"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	saldo := func(args ...string) string {
+		code, out, errs := call(t, append(args, "--address", r.url(), "--token-file", filepath.Join(r.config.Data, tokenFile))...)
+		if code != exitOK {
+			t.Fatalf("%v: %d %s", args, code, errs)
+		}
+		return out
+	}
+	saldo("topup", a.ID, "5", "--id", "in", "--metadata", `{"order": 12345678901234567890, "rate": 1.10, "far": 1e400}`)
+	for _, form := range []string{"table", "json", "yaml"} {
+		out := saldo("transfer", "get", "in", "-o", form)
+		for _, number := range []string{"12345678901234567890", "1.10", "1e400"} {
+			if !strings.Contains(out, number) || strings.Contains(out, `"`+number) {
+				t.Errorf("-o %s has no number %s: %s", form, number, out)
+			}
+		}
+	}
+	if out := saldo("transfer", "get", "in", "--jq", ".metadata.order"); out != "12345678901234567890\n" {
+		t.Errorf("--jq: %q", out)
+	}
+	if code, _, errs := call(t, "topup", a.ID, "5", "--metadata", `{"a":1} {}`, "--address", r.url(), "--token-file", filepath.Join(r.config.Data, tokenFile)); code != exitUsage {
+		t.Errorf("metadata of two objects: %d %s", code, errs)
+	}
 }
 
 func TestNearest(t *testing.T) {

@@ -62,6 +62,9 @@ func (m *mover) send(c *cobra.Command, s *asker, path string, body object, what 
 		if made && exitCode(err) == exitRetry {
 			m.app.say("Whether it happened is not known: repeat the command with --id %s", m.id)
 		}
+		if s.replayed {
+			m.app.say("This was refused before, under the same id, and is not decided again: a new try needs another --id.")
+		}
 		return err
 	}
 	return m.app.showMovement(data, s.replayed)
@@ -113,6 +116,9 @@ func (a *app) showMovement(data json.RawMessage, replayed bool) error {
 	if err != nil {
 		return err
 	}
+	if replayed {
+		a.say("This was done before, under the same id; nothing was done again.")
+	}
 	if items, ok := o["transfers"].([]any); ok {
 		rows := []object{}
 		for _, item := range items {
@@ -124,9 +130,6 @@ func (a *app) showMovement(data json.RawMessage, replayed bool) error {
 			return err
 		}
 		return a.showAfter(o)
-	}
-	if replayed {
-		a.say("This was done before, under the same id; nothing was done again.")
 	}
 	return a.show(o, "id", "kind", "state", "from", "to", "via", "account", "amount", "asked", "remaining", "captured", "unit",
 		"expires_at", "balance.posted", "balance.held", "balance.available", "balance.credit_limit", "balance.spendable", "seq")
@@ -171,9 +174,7 @@ func (a *app) one(use, short, example, call, verb string, more func(*cobra.Comma
 		}
 		body := object{"amount": args[1]}
 		fieldsOf(c, body, "to", "against", "expires-at")
-		if ttl, err := c.Flags().GetDuration("ttl"); err == nil && ttl > 0 {
-			body["ttl_seconds"] = int64(ttl.Seconds())
-		}
+		secondsOf(c, body, "ttl", "ttl_seconds")
 		return m.send(c, s, "/v1/accounts/"+url.PathEscape(id)+"/"+call, body, fmt.Sprintf("%s %s: %s", verb, args[0], args[1]))
 	}
 	return c

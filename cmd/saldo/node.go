@@ -86,7 +86,7 @@ func openNode(ctx context.Context, c *config, log *slog.Logger) (_ *node, err er
 	if n.ledger, err = ledger.Open(ctx, store, o); err != nil {
 		return nil, err
 	}
-	keys, err := auth.LoadMasterKeys(c.Data, c.MasterKeyFile, c.MasterKey)
+	keys, err := n.masterKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +112,22 @@ func openNode(ctx context.Context, c *config, log *slog.Logger) (_ *node, err er
 		n.wrap(n.traces.requests)
 	}
 	return n, nil
+}
+
+// masterKeys returns the keys that secrets are sealed under. A directory without
+// books gets one of its own; one with books has lost theirs.
+func (n *node) masterKeys(ctx context.Context) (auth.MasterKeys, error) {
+	c := n.config
+	if path := filepath.Join(c.Data, auth.MasterKeyFile); c.MasterKey == "" && c.MasterKeyFile == "" && !isThere(path) {
+		head, err := n.ledger.Head(ctx, 0) // the operator's, which every store begins with
+		if err != nil {
+			return auth.MasterKeys{}, err
+		}
+		if head.Seq > 0 {
+			return auth.MasterKeys{}, fmt.Errorf("%s is missing: put back the one that these books were used with, or the copy that was kept of it (backups leave it out unless asked)", path)
+		}
+	}
+	return auth.LoadMasterKeys(c.Data, c.MasterKeyFile, c.MasterKey)
 }
 
 // openWatch begins to watch what the file and the store say.

@@ -135,7 +135,7 @@ func (a *app) print(v any, people func() error) error {
 	if a.output == "yaml" {
 		e := yaml.NewEncoder(a.stdout)
 		e.SetIndent(2)
-		return errors.Join(e.Encode(plain), e.Close())
+		return errors.Join(e.Encode(asYAML(plain)), e.Close())
 	}
 	if raw, ok := v.(json.RawMessage); ok && len(a.fields) == 0 { // in the server's order
 		var out bytes.Buffer
@@ -180,7 +180,8 @@ func (a *app) query(v any) error {
 	}
 }
 
-// decoded returns v as encoding/json has it in any.
+// decoded returns v as encoding/json has it in any, with numbers as they are
+// written: those of metadata are somebody else's ids.
 func decoded(v any) (out any, err error) {
 	raw, ok := v.(json.RawMessage)
 	if !ok {
@@ -188,7 +189,36 @@ func decoded(v any) (out any, err error) {
 			return nil, err
 		}
 	}
-	return out, json.Unmarshal(raw, &out)
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&out); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("there is something after the JSON")
+	}
+	return out, nil
+}
+
+// asYAML turns the numbers of what was decoded into numbers of YAML.
+func asYAML(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: v.String()}
+	case object:
+		out := object{}
+		for k := range v {
+			out[k] = asYAML(v[k])
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = asYAML(v[i])
+		}
+		return out
+	}
+	return v
 }
 
 func asObject(v any) (object, error) {
@@ -268,7 +298,7 @@ func field(o object, path string) string {
 	case object:
 		b, _ := json.Marshal(v)
 		return string(b)
-	case float64: // float: a count in JSON, never an amount
+	case float64: // float: a time that bench measured, never an amount
 		return strings.TrimSuffix(fmt.Sprintf("%.3f", v), ".000")
 	default:
 		return fmt.Sprint(v)

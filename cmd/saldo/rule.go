@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -64,6 +64,9 @@ func (a *app) showSent(list json.RawMessage) error {
 	}
 	if err := a.showList(list, "endpoint", "ok", "why"); err != nil {
 		return err
+	}
+	if len(sent) == 0 {
+		return errors.New("nobody is told: there is no endpoint (saldo webhook create)")
 	}
 	var missing []string
 	for _, one := range sent {
@@ -128,7 +131,7 @@ threshold, and resolves once.
 	f.String("warning", "", "threshold of the level warning")
 	f.String("critical", "", "threshold of the level critical")
 	f.String("clear", "", "how far beyond a threshold it is good again (default 5% of it)")
-	f.Duration("cooldown", 0, "the least time between two firings")
+	spanFlag(f, "cooldown", 0, "the least time between two firings")
 	f.Bool("quiet-until-top-up", false, "after a firing, none until the balance was topped up")
 	f.StringSlice("to", nil, "names of webhooks (default: all)")
 	f.String("top-up-to", "", "top the account up to this amount when the rule fires")
@@ -163,9 +166,7 @@ threshold, and resolves once.
 			return usagef("say --warning, --critical or both")
 		}
 		body["levels"] = levels
-		if d, _ := f.GetDuration("cooldown"); d > 0 {
-			body["cooldown_seconds"] = int64(d / time.Second)
-		}
+		secondsOf(c, body, "cooldown", "cooldown_seconds")
 		if to, _ := f.GetString("top-up-to"); to != "" {
 			up := object{"to": to}
 			for _, flag := range []string{"webhook", "cap", "period"} {
@@ -179,6 +180,12 @@ threshold, and resolves once.
 				}
 			}
 			body["top_up"] = up
+		} else {
+			for _, flag := range []string{"from", "webhook", "cap", "period"} {
+				if f.Changed("top-up-" + flag) {
+					return usagef("--top-up-%s needs --top-up-to: the amount to come to", flag)
+				}
+			}
 		}
 		data, err := s.call(c.Context(), http.MethodPost, "/v1/rules", body)
 		if err != nil {
@@ -214,7 +221,11 @@ func (a *app) webhookCommand() *cobra.Command {
 		}, show)
 	}
 	secretShown := func(data json.RawMessage) error {
-		if !a.structured() {
+		made, err := asObject(data)
+		if err != nil {
+			return err
+		}
+		if !a.structured() && field(made, "secret") != "" { // webhooks alone have one
 			a.say("The secret is shown this once.")
 		}
 		return a.show(data, "name", "kind", "url", "secret", "types")

@@ -198,7 +198,8 @@ func (a *app) lookAtServer(ctx context.Context) ([]object, error) {
 }
 
 func seconds(v any) time.Duration {
-	n, _ := v.(float64) // float: a whole number of seconds in JSON
+	text, _ := v.(json.Number)
+	n, _ := text.Int64()
 	return time.Duration(n) * time.Second
 }
 
@@ -406,9 +407,9 @@ func (a *app) removeSource() *cobra.Command {
 
 func (a *app) sourceReadings() *cobra.Command {
 	c := &cobra.Command{Use: "history NAME", Short: "What a source has shown", Example: "  saldo watch history sms --since 720h -o csv"}
-	c.Flags().Duration("since", 7*24*time.Hour, "how far back")
+	spanFlag(c.Flags(), "since", 7*24*time.Hour, "how far back")
 	return a.simple(c, cobra.ExactArgs(1), func(ctx context.Context, s *asker, args []string) (json.RawMessage, error) {
-		back, _ := c.Flags().GetDuration("since")
+		back := spanOf(c, "since")
 		return s.list(ctx, "/v1/sources/"+url.PathEscape(args[0])+"/readings", url.Values{"since": {time.Now().Add(-back).UTC().Format(time.RFC3339)}}, 0)
 	}, a.listed("created_at", "balance", "consumed", "added", "drift"))
 }
