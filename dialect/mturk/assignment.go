@@ -207,7 +207,11 @@ func (r *Requester) Approve(ctx context.Context, id, feedback string, override b
 
 // approve adds the payment of submitted work.
 func (c *change) approve(ctx context.Context, a *assignment, h *hit) error {
-	if to := c.payees(a, h); len(to) > 0 {
+	to, paid := c.payees(a, h), int64(1)
+	if !c.covered(h) {
+		c.pay(h, to)
+		paid = 0
+	} else if len(to) > 0 {
 		c.Ops = append(c.Ops, &ledger.Capture{Hold: h.hold, NoMove: true, To: to})
 	}
 	was := *h
@@ -216,7 +220,14 @@ func (c *change) approve(ctx context.Context, a *assignment, h *hit) error {
 	h.approved++
 	c.work(a, h)
 	c.settleDisabled(h)
-	return c.save(ctx, &was, h, 1)
+	return c.save(ctx, &was, h, paid)
+}
+
+// pay adds a payment that nothing is on hold for.
+func (c *change) pay(h *hit, to []ledger.Payee) {
+	for _, to := range to {
+		c.Ops = append(c.Ops, &ledger.Transfer{Kind: ledger.Charge, From: h.account, To: to.To, Amount: to.Amount})
+	}
 }
 
 // payees returns whom an assignment pays.
@@ -236,9 +247,7 @@ func (c *change) feesTo() ledger.AccountID { return ledger.SystemID(c.r.book, c.
 
 // override adds the payment of work that was rejected.
 func (c *change) override(ctx context.Context, a *assignment, h *hit) error {
-	for _, to := range c.payees(a, h) {
-		c.Ops = append(c.Ops, &ledger.Transfer{Kind: ledger.Charge, From: h.account, To: to.To, Amount: to.Amount})
-	}
+	c.pay(h, c.payees(a, h))
 	was := *h
 	a.status, a.approvedAt, a.rejected = Approved, c.now, 0
 	h.rejected--

@@ -150,7 +150,7 @@ func (o *office) many(b *testing.B, n int) (middle string) {
 	for range 16 {
 		group.Go(func() {
 			for at := int(next.Add(atOnce)) - atOnce; at < n; at = int(next.Add(atOnce)) - atOnce {
-				c := o.r.change(began, false)
+				c := o.r.change(began, false, "")
 				for _, id := range ids[at:min(at+atOnce, n)] {
 					h := &hit{id: id, account: o.r.Account, typeID: typeID, created: began, expires: began, quiet: began, expired: true, max: 1, first: 1}
 					c.write(ledger.RecordWrite{Kind: kindHIT, Key: id, Data: h.pack(), Index: h.index(), Deadline: h.deadline(began, o.desk.o.KeepFor)})

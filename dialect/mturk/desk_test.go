@@ -3,10 +3,13 @@ package mturk
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
 	"saldo/dialect/dialecttest"
+	"saldo/dialect/native"
 	"saldo/ledger"
 )
 
@@ -161,4 +164,60 @@ func TestLifeOfAHIT(t *testing.T) {
 	must(t, b.r.DeleteHIT(ctx, h.ID))
 	b.status(h.ID, Disposed)
 	b.has("deleted", "8.32", "0.00")
+}
+
+// TestHoldEndedByOthers ends holds of HITs natively. What is approved is paid all
+// the same while there is money, and the rest is on hold again as soon as there is.
+func TestHoldEndedByOthers(t *testing.T) {
+	b := openOffice(t, "10", DeskOptions{})
+	ctx := context.Background()
+	hold := func() string {
+		t.Helper()
+		query := ledger.Query{List: ledger.ListHolds, Book: b.r.book, Tenant: b.r.tenant, Account: b.r.Account, Open: true}
+		for row, err := range b.Ledger.Scan(ctx, query) {
+			must(t, err)
+			return row.Hold.ID
+		}
+		t.Fatal("nothing is on hold")
+		return ""
+	}
+	release := func() {
+		t.Helper()
+		_, err := b.Native.Release(ctx, hold(), native.HoldRequest{ID: b.ID("release")})
+		must(t, err)
+	}
+	h := b.create(5, 3) // 3 × (0.05 + 0.01)
+	one := b.work(h.ID, "A1")
+	release()
+	b.has("released", "10.00", "0.00")
+	must(t, b.r.Approve(ctx, one, "", false))
+	b.has("approved", "9.82", "0.12")
+	b.earned("A1", "0.05")
+
+	two := b.work(h.ID, "A2")
+	release()
+	b.Charge(b.r.Account, "9.86")
+	must(t, b.r.Approve(ctx, two, "", false))
+	b.has("approved with the last of it", "0.02", "0.00")
+	b.earned("A2", "0.05")
+	three := b.work(h.ID, "A3")
+	code(t, b.r.Approve(ctx, three, "", false), codeInsufficientFunds)
+	code(t, b.r.AddAssignments(ctx, h.ID, 1, ""), codeInsufficientFunds)
+	b.TopUp(b.r.Account, "1")
+	b.pass(time.Hour)
+	b.has("topped up", "0.96", "0.06")
+	release()
+	must(t, b.r.Reject(ctx, three, "no"))
+	b.has("rejected", "1.02", "0.00")
+	must(t, b.r.UpdateExpiration(ctx, h.ID, 0))
+	must(t, b.r.DeleteHIT(ctx, h.ID))
+
+	h = b.create(5, 2)
+	b.work(h.ID, "A1")
+	must(t, b.Native.Do(ctx, http.MethodPost, "/v1/holds/"+url.PathEscape(hold())+"/extend", map[string]any{"id": b.ID("extend"), "ttl_seconds": 60}, nil))
+	b.pass(time.Minute)
+	b.has("the hold has expired", "1.02", "0.00")
+	b.pass(3 * 24 * time.Hour)
+	b.has("approved by itself", "0.90", "0.06")
+	b.earned("A1", "0.10")
 }

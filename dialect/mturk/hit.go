@@ -152,7 +152,7 @@ func (h *hit) each() Cents { return h.reward + h.fee }
 
 // deadline is when something is to be done about the HIT: it expires, it was to
 // be reviewed for long enough, what is left of a disabled one is approved, or
-// more is on hold than is needed.
+// more is on hold than is needed, or less.
 func (h *hit) deadline(now ledger.Time, keepFor time.Duration) ledger.Time {
 	at := ledger.Time(0)
 	switch {
@@ -164,7 +164,7 @@ func (h *hit) deadline(now ledger.Time, keepFor time.Duration) ledger.Time {
 	case h.quiet != 0:
 		at = h.quiet.Add(keepFor)
 	}
-	if again := now.Add(postponed); h.held > h.owed() && (at == 0 || again < at) {
+	if again := now.Add(postponed); h.held != h.owed() && (at == 0 || again < at) {
 		return again
 	}
 	return at
@@ -226,23 +226,36 @@ func (c *change) save(ctx context.Context, was, h *hit, paid int64) error {
 	default:
 		h.quiet, h.reviewing = 0, false
 	}
-	c.cover(h, paid)
+	c.cover(h, paid, was == nil || was.owed() < h.owed())
 	c.write(ledger.RecordWrite{Kind: kindHIT, Key: h.id, Expect: h.version, Fresh: was == nil, Cold: h.owed() == 0,
 		Data: h.pack(), Index: h.index(), Deadline: h.deadline(c.now, c.r.d.o.KeepFor)})
 	return c.count(ctx, was, h)
 }
 
-// cover adds what keeps on hold what the HIT may cost.
-func (c *change) cover(h *hit, paid int64) {
+// covered reports whether what the HIT may cost is on hold, and notes the hold. It is
+// not if somebody else has ended that, and there was no money for another.
+func (c *change) covered(h *hit) bool {
+	c.hold = h.hold
+	return h.held > 0 && (c.gone == "" || h.hold != c.gone)
+}
+
+// cover adds what keeps on hold what the HIT may cost, after paid of its assignments
+// were paid out of it. It may come to cost more, or it may not.
+func (c *change) cover(h *hit, paid int64, more bool) {
 	need, have := h.owed(), h.held-paid
+	if !c.covered(h) {
+		have = 0
+	}
 	amount := func(n int64) *ledger.PlaceHold {
 		return &ledger.PlaceHold{Account: h.account, Amount: h.each().steps(n, c.r.scale), Expires: ledger.Lifetime{Never: true}}
 	}
 	switch {
 	case h.each() == 0, need == have:
+	case have == 0 && c.loose && !more:
+		need = 0
 	case have == 0:
-		h.hold = c.ID
 		c.Ops = append(c.Ops, amount(need))
+		h.hold, c.shrunk = c.ID, !more
 	case need > have:
 		c.Ops = append(c.Ops, &ledger.Raise{Hold: h.hold, Amount: h.each().steps(need-have, c.r.scale)})
 	case need == 0:

@@ -54,7 +54,11 @@ type change struct {
 	// on hold anew (the account is frozen, or overdrawn by force) and part of a
 	// hold would have to be.
 	loose  bool
-	shrunk bool // part of a hold was let go
+	shrunk bool // part of a hold was let go, or one that was ended by others is placed anew
+	// gone is a hold that was found ended: not by this desk, if the HIT has it still.
+	// The HIT then has nothing on hold.
+	gone string
+	hold string // that it takes from, or changes
 
 	room [3]ledger.RecordWrite // for the records
 }
@@ -67,13 +71,13 @@ func (r *Requester) post(ctx context.Context, build func(*change) error) (*ledge
 			return e, err
 		}
 	}
-	loose := false
+	loose, gone := false, ""
 	for range maxTries {
 		now, err := r.d.settle(ctx)
 		if err != nil {
 			return nil, err
 		}
-		c := r.change(now, loose)
+		c := r.change(now, loose, gone)
 		if err := build(c); err != nil {
 			return r.orEarlier(ctx, err)
 		}
@@ -87,7 +91,7 @@ func (r *Requester) post(ctx context.Context, build func(*change) error) (*ledge
 		if !again {
 			return e, nil
 		}
-		loose = loose || c.shrunk
+		loose, gone = loose || c.shrunk, c.gone
 	}
 	return nil, errContention()
 }
@@ -96,9 +100,9 @@ func errContention() error {
 	return ledger.Errorf(ledger.Contention, "others changed the same first, too often")
 }
 
-func (r *Requester) change(now ledger.Time, loose bool) *change {
+func (r *Requester) change(now ledger.Time, loose bool, gone string) *change {
 	c := &change{Command: ledger.Command{Tenant: r.tenant, Book: r.book, ID: r.call.ID, Asked: r.call.Asked, Actor: r.call.Actor},
-		r: r, now: now, loose: loose}
+		r: r, now: now, loose: loose, gone: gone}
 	c.Records = c.room[:0]
 	return c
 }
@@ -116,7 +120,10 @@ func (r *Requester) try(ctx context.Context, c *change) (e *ledger.Event, again 
 	case code == ledger.IDTaken && r.call.ID != "":
 		r.call.ID, r.call.Asked = "", nil // it is another call's, and says nothing
 		return nil, true, nil
-	case code == ledger.Changed, code == ledger.Exists, code == ledger.IDTaken, code == ledger.HoldClosed:
+	case code == ledger.HoldClosed, code == ledger.HoldExpired:
+		c.shrunk, c.gone = false, c.hold
+		return nil, true, nil
+	case code == ledger.Changed, code == ledger.Exists, code == ledger.IDTaken:
 		c.shrunk = false
 		return nil, true, nil
 	case c.shrunk && (code == ledger.Frozen || code == ledger.Closed || code == ledger.Insufficient):
@@ -188,13 +195,13 @@ func errOverdue() error {
 
 // act is post for what is due: it does not do what is due first.
 func (r *Requester) act(ctx context.Context, build func(*change) error) error {
-	loose := false
+	loose, gone := false, ""
 	for range maxTries {
 		now, err := r.d.l.Now()
 		if err != nil {
 			return err
 		}
-		c := r.change(now, loose)
+		c := r.change(now, loose, gone)
 		if err := build(c); err != nil || len(c.Ops)+len(c.Records) == 0 {
 			return err
 		}
@@ -202,7 +209,7 @@ func (r *Requester) act(ctx context.Context, build func(*change) error) error {
 		if !again {
 			return err
 		}
-		loose = loose || c.shrunk
+		loose, gone = loose || c.shrunk, c.gone
 	}
 	return errContention()
 }
