@@ -221,3 +221,27 @@ func TestHoldEndedByOthers(t *testing.T) {
 	b.has("approved by itself", "0.90", "0.06")
 	b.earned("A1", "0.10")
 }
+
+// TestIDsThatOthersTook takes the ids that commands of the desk would have for
+// something else: they do their work under other ids.
+func TestIDsThatOthersTook(t *testing.T) {
+	b := openOffice(t, "10", DeskOptions{})
+	ctx := context.Background()
+	other := b.Account("USD", "1")
+	take := func(verb, kind, id string) {
+		t.Helper()
+		rec, err := b.Ledger.Record(ctx, ledger.RecordKey{Book: b.r.book, Kind: kind, Key: id})
+		must(t, err)
+		_, err = b.Native.Charge(ctx, other.String(), native.TransferRequest{ID: "mturk:" + verb + ":" + id + "@" + uitoa(rec.Version), Amount: "0.01"})
+		must(t, err)
+	}
+	h := b.create(5, 2)
+	one, two := b.work(h.ID, "A1"), b.work(h.ID, "A2")
+	take("approve", kindAssignment, one)
+	must(t, b.r.Approve(ctx, one, "", false))
+	take("due", kindAssignment, two)
+	b.pass(3 * 24 * time.Hour)
+	b.has("approved", "9.88", "0.00")
+	take("delete", kindHIT, h.ID)
+	must(t, b.r.DeleteHIT(ctx, h.ID))
+}

@@ -26,6 +26,7 @@ type Requester struct {
 	unit    uint32 // of the book: the desk's currency
 	scale   uint8
 	call    Call
+	taken   bool // ids of commands that others could foresee were taken by somebody for something else
 }
 
 // Requester returns the requester that an account is, for one call. An account
@@ -42,7 +43,7 @@ func (d *Desk) Requester(ctx context.Context, account ledger.AccountID, call Cal
 	if unit.Code != d.o.Currency || unit.Scale < centScale {
 		return nil, otherCurrency()
 	}
-	return &Requester{account, d, a.Tenant, a.Book, a.Unit, unit.Scale, call}, nil
+	return &Requester{Account: account, d: d, tenant: a.Tenant, book: a.Book, unit: a.Unit, scale: unit.Scale, call: call}, nil
 }
 
 // A change is a command in the making.
@@ -123,7 +124,10 @@ func (r *Requester) try(ctx context.Context, c *change) (e *ledger.Event, again 
 	case code == ledger.HoldClosed, code == ledger.HoldExpired:
 		c.shrunk, c.gone = false, c.hold
 		return nil, true, nil
-	case code == ledger.Changed, code == ledger.Exists, code == ledger.IDTaken:
+	case code == ledger.IDTaken: // by whoever: what is done twice is told by the records
+		r.taken, c.shrunk = true, false
+		return nil, true, nil
+	case code == ledger.Changed, code == ledger.Exists:
 		c.shrunk = false
 		return nil, true, nil
 	case c.shrunk && (code == ledger.Frozen || code == ledger.Closed || code == ledger.Insufficient):
@@ -135,7 +139,11 @@ func (r *Requester) try(ctx context.Context, c *change) (e *ledger.Event, again 
 // named gives the command an id, unless the call has one: of what it does, to
 // what, at which version. So nobody can do it twice.
 func (c *change) named(verb, id string, version uint64) {
-	if c.ID == "" {
+	switch {
+	case c.ID != "":
+	case c.r.taken:
+		c.ID = "mturk:" + c.r.d.l.NewID().String()
+	default:
 		c.ID = "mturk:" + verb + ":" + id
 		if version != 0 {
 			c.ID += "@" + uitoa(version)
