@@ -189,16 +189,11 @@ func scanRecord(row pgx.CollectableRow) (*ledger.Record, error) {
 	if len(rec.Data) == 0 {
 		rec.Data = nil
 	}
-	x := reader{b: entries}
-	for len(x.b) > 0 && !x.bad {
-		rec.Index = append(rec.Index, ledger.IndexEntry{Name: x.string(), Value: x.string()})
+	if rec.Index, err = readEntries(entries); err == nil {
+		rec.Counters, err = readCounters(counters)
 	}
-	c := reader{b: counters}
-	for len(c.b) > 0 && !c.bad {
-		rec.Counters = append(rec.Counters, ledger.Counter{Name: c.string(), Value: c.varint()})
-	}
-	if x.bad || c.bad {
-		return nil, errRow
+	if err != nil {
+		return nil, err
 	}
 	return &rec, nil
 }
@@ -217,6 +212,28 @@ func appendCounters(dst []byte, counters []ledger.Counter) []byte {
 		dst = binary.AppendVarint(appendBytes(dst, c.Name), c.Value)
 	}
 	return dst
+}
+
+func readEntries(b []byte) (index []ledger.IndexEntry, err error) {
+	r := reader{b: b}
+	for len(r.b) > 0 {
+		index = append(index, ledger.IndexEntry{Name: r.string(), Value: r.string()})
+	}
+	if r.bad {
+		return nil, errRow
+	}
+	return index, nil
+}
+
+func readCounters(b []byte) (counters []ledger.Counter, err error) {
+	r := reader{b: b}
+	for len(r.b) > 0 {
+		counters = append(counters, ledger.Counter{Name: r.string(), Value: r.varint()})
+	}
+	if r.bad {
+		return nil, errRow
+	}
+	return counters, nil
 }
 
 func queueRecords(p *pgx.Batch, rows []ledger.RecordRow) {
