@@ -407,6 +407,9 @@ func (c *config) fillDialects(r *reader) {
 		r.fail("mturk-fees", "is wrong: %v", err)
 	}
 	c.MTurkTokens, c.MTurkCurrency = r.duration("mturk-tokens"), r.text("mturk-currency")
+	if err := (money.Unit{Code: c.MTurkCurrency, Scale: money.DefaultCurrencyScale, Kind: money.Credit}).Validate(); err != nil {
+		r.fail("mturk-currency", "is wrong: %v", err)
+	}
 	c.MTurkShowHeld, c.MTurkPlain = r.yesNo("mturk-show-held"), r.yesNo("mturk-plain-messages")
 	c.FrontierUpdatedAt = r.yesNo("frontier-updated-at")
 	c.FrontierUnit = r.text("frontier-unit")

@@ -155,9 +155,10 @@ func TestOwnPlaces(t *testing.T) {
 		"--dialect-host=twilio=a.example --dialect-listen=twilio=127.0.0.1:0":      "give one of the two",
 		"--dialects=twilio,mturk --dialect-host=twilio=a.example,mturk=A.example.": "for two",
 		"--mturk-legacy-retired=1999-01-01":                                        "there is no version",
-		"--twilio-sub-accounts=some":                                               "write bytes, or a size",
+		"--twilio-sub-accounts=some":                                               "write a whole number from 0",
 		"--twilio-triggers=1ms":                                                    "at most once a second",
 		"--frontier-unit=credits":                                                  "is wrong",
+		"--mturk-currency=usd":                                                     "is wrong",
 	} {
 		f := newFlags(t, append([]string{"--dialects", "twilio"}, strings.Fields(setting)...)...)
 		if _, err := readConfig(func(string) string { return "" }, f); err == nil || !strings.Contains(err.Error(), says) {

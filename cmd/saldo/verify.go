@@ -197,22 +197,39 @@ func readExpected(given []string) (heads []ledger.Head, err error) {
 			heads = append(heads, h)
 			continue
 		}
-		f, err := os.Open(text)
+		of, err := readHeads(text)
 		if err != nil {
-			return nil, usagef("--expect %s is neither BOOK:SEQ:HASH nor a file: %v", text, err)
+			return nil, err
 		}
-		defer f.Close()
-		for lines := bufio.NewScanner(f); lines.Scan(); {
-			line := strings.TrimSpace(lines.Text())
-			if line == "" || line[0] == '#' {
-				continue
-			}
-			h, ok := parseHead(line)
-			if !ok {
-				return nil, usagef("%s: %q is no head; write BOOK SEQ HASH", text, line)
-			}
-			heads = append(heads, h)
+		heads = append(heads, of...)
+	}
+	return heads, nil
+}
+
+// readHeads reads a file of heads. One that has none would prove nothing.
+func readHeads(file string) (heads []ledger.Head, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, usagef("--expect %s is neither BOOK:SEQ:HASH nor a file: %v", file, err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
 		}
+		h, ok := parseHead(line)
+		if !ok {
+			return nil, usagef("%s: %q is no head; write BOOK SEQ HASH", file, line)
+		}
+		heads = append(heads, h)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, usagef("--expect %s cannot be read: %v", file, err)
+	}
+	if len(heads) == 0 {
+		return nil, usagef("--expect %s has no head; write lines of BOOK SEQ HASH", file)
 	}
 	return heads, nil
 }
