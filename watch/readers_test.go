@@ -11,8 +11,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"saldo/dialect"
+	"saldo/money"
 )
 
 // vendorAt serves one answer at one path to who shows the right token.
@@ -273,6 +275,50 @@ func FuzzThreshold(f *testing.F) {
 		}
 		if again, err := ParseThreshold(x.String()); err != nil || again != x {
 			t.Fatalf("%q is %v, and then %v, %v", s, x, again, err)
+		}
+	})
+}
+
+// An answered is a vendor that gives one answer.
+type answered struct {
+	status int
+	body   string
+}
+
+func (a answered) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: a.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(a.body)), Request: r}, nil
+}
+
+// FuzzReading gives the readers what a vendor may answer: an error of theirs, or
+// an amount that is what was written, in a unit.
+func FuzzReading(f *testing.F) {
+	f.Add(200, `{"is_available": true, "balance_infos": [{"currency": "CNY", "total_balance": "110.00"}]}`)
+	f.Add(200, `{"data":{"total_credits":1e2,"total_usage":0.1000000000000000055511151231257827}}`)
+	f.Add(200, `{"data":{"balance":1050,"currency":"eur"}}`)
+	f.Add(200, `{"data":{"balance":-1e-9,"currency":"USD"}} x`)
+	f.Add(402, `{"error":{"message":"Insufficient Balance"}}`)
+	f.Add(503, `{"message":"é"}`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		client := &http.Client{Transport: answered{status, body}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		plain, err := NewGeneric(GenericOptions{URL: "https://vendor.example", Amount: ".data.balance", Unit: ".data.currency"})
+		must(t, err)
+		cents, err := NewGeneric(GenericOptions{URL: "https://vendor.example", Amount: ".data.balance / 100", Unit: "USD"})
+		must(t, err)
+		plain.HTTP, cents.HTTP = client, client
+		for name, r := range map[string]dialect.Reader{
+			deepSeek: &DeepSeek{HTTP: client}, openRouter: &OpenRouter{HTTP: client}, "plain": plain, "cents": cents,
+		} {
+			got, err := r.Read(t.Context())
+			if err != nil {
+				var e *dialect.Error
+				if !errors.As(err, &e) || !utf8.ValidString(e.Message) && utf8.ValidString(body) {
+					t.Errorf("%s: %d %q is refused by %#v", name, status, body, err)
+				}
+				continue
+			}
+			if a, err := money.Parse(got.Text, got.Scale); err != nil || a != got.Amount || got.Unit == "" || status/100 != 2 {
+				t.Errorf("%s: %d %q is read as %+v", name, status, body, got)
+			}
 		}
 	})
 }
