@@ -11,17 +11,24 @@ import (
 	"saldo/money"
 )
 
-// A partial store has no room for the events of one book.
+// A partial store has no room for the events of one book; or, when it has written
+// that a command was refused, for those of another.
 type partial struct {
 	ledger.Store
-	without atomic.Uint32
+	without, then atomic.Uint32
 }
 
 func (p *partial) Append(ctx context.Context, b *ledger.Batch) error {
 	if slices.ContainsFunc(b.Books, func(be ledger.BookEvents) bool { return uint32(be.Head.Book) == p.without.Load() }) {
 		return ledger.ErrNoSpace
 	}
-	return p.Store.Append(ctx, b)
+	err := p.Store.Append(ctx, b)
+	for _, be := range b.Books {
+		if slices.ContainsFunc(be.Events, func(e *ledger.Event) bool { return e.Refused != nil }) && err == nil {
+			p.without.Store(p.then.Load())
+		}
+	}
+	return err
 }
 
 // TestInterruptedMove lets a move between books stop half-way. What it has set
@@ -56,6 +63,41 @@ func TestInterruptedMove(t *testing.T) {
 		t.Errorf("the repeat: %v", err)
 	}
 	o.has("A", 70, 0)
+}
+
+// TestRefusedMove lets a move between books stop when the other book has refused
+// it. It stays refused, though the other book would take it by then: somebody may
+// have gone on from the refusal.
+func TestRefusedMove(t *testing.T) {
+	ctx := t.Context()
+	o := newOffice(t, own("A"), topup("A", 100))
+	store := &partial{Store: o.gate.Store}
+	o.gate.Store = store
+	b, outside := acc("B"), ledger.SystemID(2, 0, ledger.Cash)
+	post := func(ops ...ledger.Op) {
+		t.Helper()
+		if _, err := o.Post(ctx, &ledger.Command{Tenant: 1, Book: 2, Ops: ops}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	post(&ledger.OpenBook{}, &ledger.AddUnit{Unit: usd}, &ledger.OpenAccount{ID: b, Unit: "USD", Mode: ledger.Own},
+		&ledger.Transfer{Kind: ledger.TopUp, From: outside, To: b, Amount: pow2(124, -1)})
+	store.then.Store(1)
+	move := ledger.BookMove{Tenant: 1, ID: "m", From: acc("A"), To: b, Amount: money.New(30)}
+	if _, err := o.MoveBetweenBooks(ctx, move); ledger.CodeOf(err) != ledger.Unavailable {
+		t.Fatalf("%v, want unavailable", err)
+	}
+	o.has("A", 100, 30)
+	post(&ledger.Transfer{Kind: ledger.Adjustment, From: b, To: outside, Amount: pow2(124, -1)})
+	store.then.Store(0)
+	store.without.Store(0)
+	if _, err := o.MoveBetweenBooks(ctx, move); ledger.CodeOf(err) != ledger.Overflow {
+		t.Errorf("%v, want what was refused first", err)
+	}
+	o.has("A", 100, 0)
+	if row, err := o.Account(ctx, b); err != nil || !row.Posted.IsZero() {
+		t.Errorf("%v, %v", row, err)
+	}
 }
 
 // A slow store lets a test in before a Load.

@@ -246,6 +246,11 @@ func TestOverflow(t *testing.T) {
 	big := drawing("Ac")
 	big.Cap = ptr(pow2(124, 0))
 	d.no(ledger.Overflow, big)
+
+	d = newDesk(t, own("A"), top("A", pow2(124, -1)), &ledger.PlaceHold{ID: "h", Account: acc("A"), Amount: pow2(124, -1)})
+	d.do(&ledger.Capture{ID: "c", Hold: "h", To: []ledger.Payee{{To: revenue, Amount: pow2(124, -2)}}})
+	d.do(refund("c", 0))
+	d.no(ledger.Overflow, raise("h", 1)) // all that was ever set aside, what came back too
 }
 
 func ptr[T any](v T) *T { return &v }
