@@ -108,7 +108,7 @@ type Ledger struct {
 
 	standing  atomic.Pointer[standing] // nil: the rows are as they stand
 	forgotten atomic.Uint64            // how often forget was called
-	deciding  atomic.Int64             // when the round that is not durable yet happens; MaxTime: there is none
+	deciding  atomic.Int64             // when the round that is not durable yet happens, at the earliest; MaxTime: there is none
 
 	clockMu sync.Mutex
 	last    Time // the latest time that was given out

@@ -72,7 +72,8 @@ func (l *Ledger) run(ctx context.Context) {
 			case <-timer.C:
 			}
 		}
-		l.deciding.Store(0)
+		began, _ := l.clock() // 0 if it jumped: then nothing is decided
+		l.deciding.Store(int64(began))
 		rest = 0
 		if err := l.work(ctx, cmds); err != nil {
 			rest = 100 * time.Millisecond

@@ -148,6 +148,9 @@ func (l *Ledger) balance(ctx context.Context, id AccountID, now Time, s *standin
 	if err != nil {
 		return Balance{}, err
 	}
+	if s == nil {
+		now = min(now, Time(l.deciding.Load())-1) // what is being written has happened by then, and is not in it
+	}
 	head := b.head.Load()
 	if a, err = l.account(ctx, id); err != nil { // not older than head
 		return Balance{}, err

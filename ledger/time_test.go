@@ -258,3 +258,26 @@ func TestPastBalances(t *testing.T) {
 		t.Errorf("now: %v", err)
 	}
 }
+
+// TestAsOfWhileWriting reads while a charge is being written: the balance that is
+// told is, for ever, that of the time which it names.
+func TestAsOfWhileWriting(t *testing.T) {
+	ctx := t.Context()
+	o := newOffice(t, own("A"), topup("A", 10))
+	o.clock.advance(time.Minute)
+	o.gate.mu.Lock()
+	n := o.gate.arrived.Load()
+	wait := o.begin(ctx, cmd(charge("A", 4)))
+	o.until(func() bool { return o.gate.arrived.Load() > n })
+	o.clock.advance(time.Minute)
+	told, err := o.Balance(ctx, acc("A"))
+	o.gate.mu.Unlock()
+	wants(t, "the charge", wait(), ledger.OK)
+	if err != nil || told.AsOf < noon.Add(time.Minute)-1 {
+		t.Errorf("as of %v, %v", told.AsOf, err)
+	}
+	o.clock.advance(time.Minute)
+	if then, err := o.BalanceAt(ctx, acc("A"), told.AsOf); err != nil || then.Posted != told.Posted {
+		t.Errorf("%v was posted at %v, %v; what was told is %v", then.Posted, told.AsOf, err, told.Posted)
+	}
+}
