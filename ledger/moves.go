@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -89,10 +90,30 @@ func (l *Ledger) MoveBetweenBooks(ctx context.Context, m BookMove) (Result, erro
 	if err != nil {
 		return res, err
 	}
-	if rec == nil {
-		return res, Errorf(IDTaken, "the id %s was used for another command; nothing was changed", quote(m.ID))
+	same := rec != nil
+	if same && res.Replayed {
+		if same, err = l.sameText(ctx, from.Book, res.Event, m.Text); err != nil {
+			return res, err
+		}
+	}
+	if !same {
+		return Result{}, Errorf(IDTaken, "the id %s was used for another command; nothing was changed", quote(m.ID))
 	}
 	return res, l.carryMove(ctx, rec)
+}
+
+// sameText reports whether a move says what the event of an earlier one says, as
+// far as that is still there. Asked has no text in it: none can be guessed from it.
+func (l *Ledger) sameText(ctx context.Context, book BookID, e *Event, text *Text) (bool, error) {
+	at := TextAt{e.Seq, e.Holds[0].Text}
+	was, err := l.Text(ctx, book, at)
+	switch {
+	case err != nil:
+		return false, err
+	case text == nil || at.N == 0:
+		return text == nil && at.N == 0, nil
+	}
+	return was == nil || bytes.Equal(was, text.Data), nil
 }
 
 // moveAsked tells moves with one id apart.

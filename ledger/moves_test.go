@@ -39,7 +39,7 @@ func TestMoveBetweenBooks(t *testing.T) {
 			t.Errorf("account %d: %v available, %v held, want %d and 0; %v", i, b.Available, b.Held, want, err)
 		}
 	}
-	move := ledger.BookMove{Tenant: 1, ID: "m1", From: ids[0], To: ids[1], Amount: money.New(30)}
+	move := ledger.BookMove{Tenant: 1, ID: "m1", From: ids[0], To: ids[1], Amount: money.New(30), Text: txt("for March")}
 	for range 2 { // the second is a repeat
 		if _, err := l.MoveBetweenBooks(ctx, move); err != nil {
 			t.Fatal(err)
@@ -47,6 +47,14 @@ func TestMoveBetweenBooks(t *testing.T) {
 		available(0, 70)
 		available(1, 130)
 	}
+	for _, text := range []*ledger.Text{txt("for April"), nil} {
+		other := move
+		other.Text = text
+		if _, err := l.MoveBetweenBooks(ctx, other); ledger.CodeOf(err) != ledger.IDTaken {
+			t.Errorf("the id with another text: %v", err)
+		}
+	}
+	move.Text = nil
 	move.Amount = money.New(31)
 	if _, err := l.MoveBetweenBooks(ctx, move); ledger.CodeOf(err) != ledger.IDTaken {
 		t.Errorf("another move with the id: %v", err)
