@@ -366,6 +366,49 @@ func TestRevertTakesFromNobody(t *testing.T) {
 	}
 }
 
+// TestLongTexts: what was taken can be given back, however much its text says, and
+// what an account's says is no longer when it is written again.
+func TestLongTexts(t *testing.T) {
+	w := dialecttest.Open(t)
+	url := w.Serve(serve(w, dialect.Options{}))
+	account := w.Account("CREDITS", "100")
+	c := &goClient{t, url, http2(t), nil}
+	issued := w.Issue(auth.Frontier, ledger.AccountID{}, auth.Read|auth.Charge|auth.Admin)
+	who := "Basic " + basic(issued.Credential.ID, issued.Secret)
+	tags, err := structpb.NewStruct(map[string]any{"html": strings.Repeat("<&>", 5000)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := 0
+	for n, u := range []*pb.Usage{{Metadata: tags}, {Metadata: tags, UserId: "u", Source: "s", Description: "d"},
+		{Description: strings.Repeat("d", ledger.MaxText-300)}, {Description: strings.Repeat("d", ledger.MaxText-100)},
+		{Description: strings.Repeat("d", ledger.MaxText-20)}, {Description: strings.Repeat("d", ledger.MaxText)}} {
+		u.Id, u.Amount = fmt.Sprintf("bbbbbbbb-0000-4000-8000-%012d", n), 1
+		in := &pb.CreateBillingUsageRequest{BillingId: account.String(), Usages: []*pb.Usage{u}}
+		if _, err := called[pb.CreateBillingUsageRequest, pb.CreateBillingUsageResponse](c, "FrontierService", "CreateBillingUsage", who, in); err != nil {
+			if connect.CodeOf(err) != connect.CodeOutOfRange {
+				t.Errorf("usage %d: %v", n, err)
+			}
+			continue
+		}
+		taken++
+		back := &pb.RevertBillingUsageRequest{BillingId: account.String(), UsageId: u.Id, Amount: 1}
+		if _, err := called[pb.RevertBillingUsageRequest, pb.RevertBillingUsageResponse](c, "AdminService", "RevertBillingUsage", who, back); err != nil {
+			t.Errorf("usage %d was taken, and is not given back: %v", n, err)
+		}
+	}
+	if taken != 3 {
+		t.Errorf("%d usages were taken", taken)
+	}
+	for _, metadata := range []*structpb.Struct{tags, nil} {
+		in := &pb.UpdateBillingAccountRequest{Id: account.String(), Body: &pb.BillingAccountRequestBody{Name: "Ann", Metadata: metadata}}
+		out, err := called[pb.UpdateBillingAccountRequest, pb.UpdateBillingAccountResponse](c, "FrontierService", "UpdateBillingAccount", who, in)
+		if err != nil || !proto.Equal(out.GetBillingAccount().GetMetadata(), tags) {
+			t.Errorf("updated it is %v, %v", out, err)
+		}
+	}
+}
+
 // TestTextIsShared: what one dialect knows of an account outlives a change by
 // another, each way round.
 func TestTextIsShared(t *testing.T) {

@@ -71,7 +71,21 @@ func (n *note) revert(of string) {
 	meta := map[string]json.RawMessage{}
 	_ = json.Unmarshal(n.Metadata, &meta) // there may be none
 	meta["revert_request_using"] = appendQuoted(nil, of)
-	n.Metadata, _ = json.Marshal(meta)
+	n.Metadata, _ = plainJSON(meta) // texts that were JSON
+}
+
+// revertRoom is more than the note of a revert is longer than its usage's, so that
+// what was taken can be given back.
+const revertRoom = 256
+
+// plainJSON is json.Marshal without the escapes that are for HTML, with which a text
+// that is read and written again might not fit any more.
+func plainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // note returns the note of a posting. One that another dialect wrote has what it
@@ -126,7 +140,7 @@ type taxNote struct {
 
 func (p *profile) compose() (*ledger.Text, error) {
 	members := map[string]json.RawMessage{"name": nil, "metadata": nil, "frontier": nil}
-	b, err := json.Marshal(p)
+	b, err := plainJSON(p)
 	if err == nil {
 		err = json.Unmarshal(b, &members)
 	}

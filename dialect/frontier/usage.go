@@ -62,9 +62,13 @@ func createBillingUsage(q *request, in *usageRequest) (*usageReply, error) {
 		if text.Metadata, err = metadataJSON(u.Metadata); err != nil {
 			return nil, err
 		}
+		stored := text.compose()
+		if stored != nil && len(stored.Data) > ledger.MaxText-revertRoom {
+			return nil, tooMany
+		}
 		id, _ := parseUUID(u.Id)
 		all[n] = ledger.Transfer{ID: id.String(), Kind: ledger.Charge, From: a.ID, To: ledger.SystemID(a.Book, a.Unit, ledger.Revenue),
-			Amount: amount, Text: text.compose()}
+			Amount: amount, Text: stored}
 		c.Ops[n] = &all[n]
 	}
 	switch len(all) {
