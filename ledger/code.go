@@ -92,14 +92,23 @@ type Refusal struct {
 type Error struct {
 	Refusal
 	Unit money.Unit // of Required and Spendable
+
+	cause error // what the store said, for the log alone: it names hosts and users
 }
 
 func (e *Error) Error() string {
+	text := e.Code.String()
 	if e.Detail != "" {
-		return e.Code.String() + ": " + e.Detail
+		text += ": " + e.Detail
 	}
-	return e.Code.String()
+	if e.cause != nil {
+		text += ": " + e.cause.Error()
+	}
+	return text
 }
+
+// Unwrap returns what the store said.
+func (e *Error) Unwrap() error { return e.cause }
 
 // Errorf returns an Error with a code and a text for people.
 func Errorf(code Code, format string, args ...any) *Error {

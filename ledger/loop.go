@@ -459,5 +459,5 @@ func unavailable(err error) error {
 	if errors.Is(err, ErrNoSpace) {
 		return errNoSpace
 	}
-	return &Error{Refusal: Refusal{Code: Unavailable, Detail: "the store cannot be written: " + err.Error()}}
+	return &Error{Refusal: Refusal{Code: Unavailable, Detail: "the store does not answer now; try again"}, cause: err}
 }

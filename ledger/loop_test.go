@@ -2,8 +2,10 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -244,6 +246,22 @@ func TestNoSpaceForMany(t *testing.T) {
 	}
 	o.failing(nil)
 	o.has("A", 100, 0)
+}
+
+// TestStoreIsNotNamed has a store say where it is: the log may tell that, callers
+// may not know it.
+func TestStoreIsNotNamed(t *testing.T) {
+	o := newOffice(t, own("A"), topup("A", 10))
+	o.failing(errors.New("dial tcp db.internal:5432"))
+	_, err := o.post(cmd(charge("A", 1)))
+	var refused *ledger.Error
+	if !errors.As(err, &refused) {
+		t.Fatal(err)
+	}
+	if refused.Code != ledger.Unavailable || strings.Contains(refused.Detail, "internal") || !strings.Contains(err.Error(), "db.internal") {
+		t.Errorf("%v, of which callers are told %q", err, refused.Detail)
+	}
+	o.failing(nil)
 }
 
 func TestGivingUp(t *testing.T) {

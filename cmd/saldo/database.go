@@ -30,9 +30,12 @@ func withoutSecret(place string) string {
 	if err != nil || !isDatabase(place) {
 		return place
 	}
-	if q := u.Query(); q.Has("password") {
-		q.Set("password", "xxxxx")
-		u.RawQuery = q.Encode()
+	q := u.Query()
+	for _, key := range []string{"password", "sslpassword"} {
+		if q.Has(key) {
+			q.Set(key, "xxxxx")
+			u.RawQuery = q.Encode()
+		}
 	}
 	return u.Redacted()
 }
@@ -72,8 +75,8 @@ func (n *node) readyDatabase(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if err := n.database.Ping(ctx); err != nil {
-		return ledger.Errorf(ledger.Unavailable, "the database does not answer: %v", err)
+	if err := n.database.Ping(ctx); err != nil { // whoever asks is told no host: the log has it
+		return ledger.Errorf(ledger.Unavailable, "the database does not answer")
 	}
 	return nil
 }

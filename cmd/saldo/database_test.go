@@ -92,7 +92,7 @@ func TestNodes(t *testing.T) {
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if status, body := nodes[1].get(t, nodes[1].url()+"/readyz"); status != 503 {
+	if status, body := nodes[1].get(t, nodes[1].url()+"/readyz"); status != 503 || strings.Contains(body, "user=") {
 		t.Errorf("without a database: %d %s", status, body)
 	}
 	if err := server.Start(); err != nil {
@@ -194,6 +194,7 @@ func TestStoreSetting(t *testing.T) {
 	for place, want := range map[string]string{
 		"postgres://saldo:geheim@h/d":          "postgres://saldo:xxxxx@h/d",
 		"postgres://saldo@h/d?password=geheim": "postgres://saldo@h/d?password=xxxxx",
+		"postgres://h/d?sslpassword=geheim":    "postgres://h/d?sslpassword=xxxxx",
 		"":                                     "",
 	} {
 		if got := withoutSecret(place); got != want {
