@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"saldo/dialect"
 	"saldo/ledger"
@@ -274,7 +275,7 @@ func (w *Watch) Rules(tenant ledger.TenantID) (rules []*Rule) {
 			rules = append(rules, r)
 		}
 	}
-	slices.SortFunc(rules, func(a, b *Rule) int { return cmpText(a.Name, b.Name) })
+	slices.SortFunc(rules, func(a, b *Rule) int { return strings.Compare(a.Name, b.Name) })
 	return rules
 }
 
@@ -286,14 +287,4 @@ func (w *Watch) FindRule(tenant ledger.TenantID, word string) *Rule {
 		}
 	}
 	return nil
-}
-
-func cmpText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }

@@ -310,7 +310,7 @@ func (w *Watch) Endpoints(tenant ledger.TenantID) (all []*Endpoint) {
 			all = append(all, e)
 		}
 	}
-	slices.SortFunc(all, func(a, b *Endpoint) int { return cmpText(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b *Endpoint) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
@@ -390,6 +390,10 @@ func (w *Watch) exchange(ctx context.Context, address string, body []byte, heade
 	r.Header.Set("User-Agent", "Saldo")
 	resp, err := w.client.Do(r)
 	if err != nil {
+		var asked *url.Error
+		if errors.As(err, &asked) {
+			err = asked.Err // without the address, which may have a secret in it
+		}
 		_, why := broken(err)
 		return nil, &sendError{text: why}
 	}

@@ -545,8 +545,9 @@ func (w *Watch) thin(ctx context.Context, source string, now time.Time) {
 		slices.Sort(keys)
 		var all chunk
 		var writes []ledger.RecordWrite
-		if r, e := w.record(ctx, kindHistory, prefix+when); e == nil && r != nil { // some of it is there already
-			all, err = parseChunk(r.Data)
+		var there *ledger.Record
+		if there, err = w.record(ctx, kindHistory, prefix+when); there != nil && err == nil {
+			all, err = parseChunk(there.Data)
 		}
 		for _, key := range keys {
 			all = append(all, chunks[key]...)

@@ -660,6 +660,16 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// The address of a webhook may have a secret in it, which no error repeats.
+func TestAddressesAreNotRepeated(t *testing.T) {
+	w := newPlace(t).watch(Options{})
+	hook := &Endpoint{Tenant: 1, Name: "x", URL: "http://10.255.255.1/hook?token=s3cret", Secrets: []string{NewSecret()}}
+	if err := w.TestEndpoint(t.Context(), hook, w.Sample(&Rule{Name: "r"})); err == nil || strings.Contains(err.Error(), "s3cret") ||
+		!strings.Contains(err.Error(), "10.255.255.1") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestEndpointsAndSourcesOfTheAPI(t *testing.T) {
 	p, hook := newPlace(t), newReceiver(t)
 	vendor := &shop{text: "3", unit: "EUR"}
@@ -865,6 +875,50 @@ func TestThin(t *testing.T) {
 	}
 	if left := fresh.forecast(end, 72); !left.Known || left.About < 23*time.Hour || left.About > 25*time.Hour {
 		t.Errorf("72 last %+v, not about a day", left)
+	}
+}
+
+// A deaf store fails to load, once.
+type deaf struct {
+	ledger.Store
+	fails atomic.Bool
+}
+
+func (d *deaf) Load(ctx context.Context, keys *ledger.Keys) (*ledger.Snapshot, error) {
+	if d.fails.Swap(false) {
+		return nil, errors.New("deaf")
+	}
+	return d.Store.Load(ctx, keys)
+}
+
+// An hour that comes late is put into its day, of which some is there: if that
+// cannot be read just then, it stays as it is.
+func TestThinKeepsWhatIsThere(t *testing.T) {
+	p := newPlaceAt(t, newClock())
+	must(t, p.Ledger.Close())
+	store := &deaf{Store: p.store}
+	var err error
+	p.Ledger, err = ledger.Open(t.Context(), store, ledger.Options{Now: p.clock.Now})
+	must(t, err)
+	w := p.watch(Options{})
+	const key = "0000000001/sms"
+	old := p.clock.Now().Add(-20 * 24 * time.Hour).Truncate(24 * time.Hour)
+	early, late := Point{At: old.Unix(), Balance: wideOf(t, "2")}, Point{At: old.Unix() + 5*3600, Balance: wideOf(t, "1")}
+	_, err = p.Ledger.Post(t.Context(), &ledger.Command{Records: []ledger.RecordWrite{writeChunk(key, chunk{early}, dayKey), writeChunk(key, chunk{late}, hourKey)}})
+	must(t, err)
+	must(t, w.Close())
+	must(t, p.Ledger.Close())
+	p.Ledger, err = ledger.Open(t.Context(), store, ledger.Options{Now: p.clock.Now}) // with nothing in memory
+	must(t, err)
+	w = p.watch(Options{})
+	for _, fails := range []bool{true, false} {
+		store.fails.Store(fails)
+		w.thin(t.Context(), key, p.clock.Now())
+	}
+	var points chunk
+	must(t, w.history(t.Context(), key, func(_ string, c chunk) error { points = append(points, c...); return nil }))
+	if !slices.Equal(points, chunk{early, late}) {
+		t.Errorf("%+v is left", points)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -327,6 +328,8 @@ func viewRule(r *watch.Rule) ruleView {
 	return v
 }
 
+const longestCooldown = 366 * 24 * 60 * 60 // seconds
+
 func (w watchAPI) createRule(c *native.Call) (any, error) {
 	in, err := watchBody[struct {
 		ID string `json:"id"`
@@ -338,6 +341,9 @@ func (w watchAPI) createRule(c *native.Call) (any, error) {
 	id, err := idOf(c, in.ID)
 	if err != nil {
 		return nil, err
+	}
+	if in.CooldownSeconds < 0 || in.CooldownSeconds > longestCooldown {
+		return nil, native.Invalid("cooldown_seconds", "has to be a whole number from 0 to %d, a year", longestCooldown)
 	}
 	r := &watch.Rule{Name: in.Name, Tenant: c.Tenant, Source: in.Source, When: in.When, Cooldown: time.Duration(in.CooldownSeconds) * time.Second,
 		Quiet: in.Quiet, To: in.To, TopUp: in.TopUp}
@@ -445,21 +451,12 @@ func (w watchAPI) testRule(c *native.Call) (any, error) {
 	sample := w.Sample(r)
 	sent := []any{}
 	for _, e := range w.Endpoints(c.Tenant) {
-		if len(r.To) > 0 && !contains(r.To, e.Name) {
+		if len(r.To) > 0 && !slices.Contains(r.To, e.Name) {
 			continue
 		}
 		sent = append(sent, tested(e.Name, w.TestEndpoint(c.Context, e, sample)))
 	}
 	return map[string]any{"id": sample.ID, "created_at": stamp(time.Now()), "rule": r.Name, "endpoints": sent}, nil
-}
-
-func contains(all []string, s string) bool {
-	for _, t := range all {
-		if t == s {
-			return true
-		}
-	}
-	return false
 }
 
 func tested(name string, err error) map[string]any {

@@ -208,19 +208,25 @@ func TestWatchDocument(t *testing.T) {
 	if answer := call("GET", "/v1/alerts?state=firing", ""); strings.Count(answer, `"rule":"low"`) != 1 {
 		t.Errorf("what fires: %s", answer)
 	}
-	refused, err := http.NewRequest("POST", r.url()+"/v1/rules", strings.NewReader(fmt.Sprintf(
-		`{"name":"fill","account":%q,"when":"balance","levels":[{"level":"warning","at":"30"}],"top_up":{"webhook":"nowhere","to":"50","cap":"100"}}`, account)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	refused.Header = http.Header{"Authorization": {"Bearer " + r.token}, "Saldo-Tenant": {"main"}, "Content-Type": {"application/json"}}
-	resp, err := http.DefaultClient.Do(refused)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if answer, _ := io.ReadAll(resp.Body); resp.StatusCode != 400 || !strings.Contains(string(answer), "there is no webhook of that name") {
-		t.Errorf("a top-up that asks nobody: %s %s", resp.Status, answer)
+	for more, says := range map[string]string{
+		`"top_up":{"webhook":"nowhere","to":"50","cap":"100"}`: "there is no webhook of that name",
+		`"cooldown_seconds":18446744074`:                       "has to be a whole number from 0 to 31622400",
+	} {
+		refused, err := http.NewRequest("POST", r.url()+"/v1/rules", strings.NewReader(fmt.Sprintf(
+			`{"name":"fill","account":%q,"when":"balance","levels":[{"level":"warning","at":"30"}],%s}`, account, more)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused.Header = http.Header{"Authorization": {"Bearer " + r.token}, "Saldo-Tenant": {"main"}, "Content-Type": {"application/json"}}
+		resp, err := http.DefaultClient.Do(refused)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != 400 || !strings.Contains(string(answer), says) {
+			t.Errorf("a rule with %s: %s %s", more, resp.Status, answer)
+		}
 	}
 	call("POST", "/v1/rules", `{"name":"another","source":"llm","when":"balance","levels":[{"level":"warning","at":"1"}]}`)
 	for query, want := range map[string]string{"?account=" + account: "low", "?source=llm": "another", "?limit=1": "another"} {
