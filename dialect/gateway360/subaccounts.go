@@ -67,7 +67,7 @@ func (s *server) move(c *call, reason string, between func(above, a *ledger.Acco
 
 // above returns the account with which a sub-account shares a balance out: that
 // of the key or, where a token opens more than one, the one above it. Both have
-// to be in one unit.
+// to be in one unit, and to have a balance of their own.
 func (s *server) above(c *call, a *ledger.Account, unit money.Unit) (*ledger.Account, error) {
 	id := c.cred.Root
 	if id.IsZero() {
@@ -82,6 +82,9 @@ func (s *server) above(c *call, a *ledger.Account, unit money.Unit) (*ledger.Acc
 	above, err := s.ledger.Account(c.Context(), id)
 	if err != nil {
 		return nil, err
+	}
+	if above.Mode == ledger.Drawing { // what went down could not come back
+		return nil, refuse(idBad, "The account draws on the balance of the one above it, and has none of its own to share out.")
 	}
 	other, err := s.ledger.UnitOf(c.Context(), above)
 	if err == nil && other != unit {

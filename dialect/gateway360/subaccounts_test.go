@@ -248,6 +248,16 @@ func TestMoveRefused(t *testing.T) {
 	s.want(t, "10.000000 0.000000")
 	s.says(t, pathSubaccountAdd, s.about("own", `,"amount":1.5e-1`), `"balance":"0.1500"`) // a number has no form
 
+	// Who draws on another's balance has none to share out.
+	drawing := s.Open(native.AccountRequest{Parent: s.account.String(), Mode: "drawing"}, "")
+	below := s.Open(native.AccountRequest{Parent: drawing.String()}, "0.5")
+	name(s.World, "below", below)
+	draws := &shop{World: s.World, h: s.h, key: s.Issue(auth.Gateway360, drawing, auth.Read|auth.Charge|auth.Admin).Secret}
+	for _, path := range []string{pathSubaccountAdd, pathSubaccountDeduct, pathSubaccountDelete} {
+		s.says(t, path, draws.about("below", `,"amount":0.1`), "none of its own to share out")
+	}
+	s.says(t, pathSubaccountBalance, draws.about("below", ""), `"balance":"0.5000"`)
+
 	// A token that opens more than one account: the account above has the other side.
 	wide := token(s.World, auth.Spec{Tenant: s.Tenant.Number, Scopes: auth.Read | auth.Charge | auth.Admin})
 	wider := &shop{World: s.World, h: s.h, key: wide}
