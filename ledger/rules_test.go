@@ -658,6 +658,11 @@ func TestRecords(t *testing.T) {
 	}
 	r = done(ledger.RecordWrite{Expect: r.Version, Keep: true, Counters: []ledger.Counter{{Name: "o", Value: 1<<63 - 2}}})
 	d.refused(ledger.Overflow, write(ledger.RecordWrite{Expect: r.Version, Keep: true, Counters: []ledger.Counter{{Name: "o", Value: 1}}}))
+	many := make([]ledger.Counter, ledger.MaxEntries-2)
+	for i := range many {
+		many[i].Name = fmt.Sprint(i)
+	}
+	d.refused(ledger.TooMany, write(ledger.RecordWrite{Expect: r.Version, Keep: true, Counters: many})) // with the three that it has
 	r = done(ledger.RecordWrite{Expect: ledger.AnyVersion, Data: []byte(strings.Repeat("x", 1025))})
 	if r.Version != d.Head().Seq || len(r.Index) != 0 || r.Deadline != 0 || len(r.Counters) != 3 || r.At != (ledger.TextAt{Seq: d.Head().Seq, N: 1}) {
 		t.Errorf("record %+v", r)
