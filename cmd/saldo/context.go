@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -118,8 +119,9 @@ func (a *app) connect() (*native.Client, error) {
 			to.tokenFile = c.tokenFile
 		}
 	}
-	if !strings.Contains(to.address, "://") {
-		to.address = "http://" + to.address
+	place, err := address(to.address)
+	if err != nil {
+		return nil, err
 	}
 	if to.tokenFile == "-" {
 		b, err := io.ReadAll(io.LimitReader(a.stdin, 1<<16))
@@ -128,12 +130,11 @@ func (a *app) connect() (*native.Client, error) {
 		}
 		to.token = strings.TrimSpace(string(b))
 	} else if to.tokenFile != "" {
-		var err error
 		if to.token, err = readSecret(to.tokenFile); err != nil {
 			return nil, fmt.Errorf("the token: %w", err)
 		}
 	}
-	return &native.Client{URL: strings.TrimRight(to.address, "/"), Token: to.token}, nil
+	return &native.Client{URL: place, Token: to.token}, nil
 }
 
 // chooseContext returns the context of a name; without one, default or the only one.
@@ -153,9 +154,25 @@ func (a *app) chooseContext(name string) (*serverContext, error) {
 	}
 	c, err := readContext(a.getenv, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usagef("there is no context %q; there are: %s", name, strings.Join(contextNames(a.getenv), ", "))
+		return nil, a.noContext(name)
 	}
 	return c, err
+}
+
+func (a *app) noContext(name string) error {
+	return usagef("there is no context %q; there are: %s", name, firstOf(strings.Join(contextNames(a.getenv), ", "), "none"))
+}
+
+// address returns an address of a server with the scheme that it has if it names none.
+func address(text string) (string, error) {
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", usagef("%q is no address of a server; write it as http://127.0.0.1:7400", text)
+	}
+	return strings.TrimRight(text, "/"), nil
 }
 
 // contextCommand is saldo context.
@@ -185,11 +202,21 @@ func (a *app) contextCommand() *cobra.Command {
 			if a.to.address == "" || a.to.tokenFile == "" || a.to.tokenFile == "-" || strings.ContainsAny(args[0], `/\`) {
 				return usagef("a context needs a plain name, --address and --token-file")
 			}
+			place, err := address(a.to.address)
+			if err != nil {
+				return err
+			}
 			tokens, err := filepath.Abs(a.to.tokenFile)
 			if err != nil {
 				return err
 			}
-			return (&serverContext{args[0], a.to.address, tokens}).write(a.getenv)
+			if _, err := readSecret(tokens); err != nil {
+				return fmt.Errorf("the token: %w", err)
+			}
+			if err := (&serverContext{args[0], place, tokens}).write(a.getenv); err != nil {
+				return err
+			}
+			return a.show(object{"context": args[0], "address": place, "token_file": tokens}, "context", "address", "token_file")
 		},
 	}, &cobra.Command{
 		Use:   "remove NAME",
@@ -199,7 +226,14 @@ func (a *app) contextCommand() *cobra.Command {
 			if strings.ContainsAny(args[0], `/\`) {
 				return usagef("%q is no context", args[0])
 			}
-			return os.Remove(filepath.Join(contextDir(a.getenv), args[0]+".toml"))
+			err := os.Remove(filepath.Join(contextDir(a.getenv), args[0]+".toml"))
+			if errors.Is(err, fs.ErrNotExist) {
+				return a.noContext(args[0])
+			}
+			if err != nil {
+				return err
+			}
+			return a.show(object{"id": args[0], "deleted": true}, "id", "deleted")
 		},
 	})
 	return c
