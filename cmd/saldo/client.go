@@ -99,9 +99,7 @@ func (s *asker) pages(ctx context.Context, path string, query url.Values, most i
 		if most > 0 {
 			size = min(size, most-had)
 		}
-		if query.Get("limit") != "none" {
-			query.Set("limit", fmt.Sprint(size))
-		}
+		query.Set("limit", fmt.Sprint(size))
 		var page struct {
 			Items []json.RawMessage `json:"items"`
 			Next  string            `json:"next"`

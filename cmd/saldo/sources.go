@@ -162,7 +162,7 @@ func (r *saldoReader) Read(ctx context.Context) (dialect.Reading, error) {
 		return out, e
 	case ctx.Err() != nil:
 		return out, &dialect.Error{Dialect: "saldo", Reason: dialect.Unavailable, Err: ctx.Err()}
-	case strings.Contains(err.Error(), "the reply is not one of this API"):
+	case errors.Is(err, native.ErrReply):
 		return out, &dialect.Error{Dialect: "saldo", Reason: dialect.Unreadable, Message: err.Error()}
 	}
 	return out, &dialect.Error{Dialect: "saldo", Reason: dialect.Unavailable, Message: err.Error(), Err: err}

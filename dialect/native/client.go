@@ -71,10 +71,11 @@ func worthARetry(err error) (time.Duration, bool) {
 	if errors.As(err, &refused) {
 		return refused.RetryAfter, refused.Retryable
 	}
-	return 0, err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, errReply)
+	return 0, err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrReply)
 }
 
-var errReply = errors.New("native: the reply is not one of this API")
+// ErrReply says that what has answered is no server of this API.
+var ErrReply = errors.New("native: the reply is not one of this API")
 
 func (c *Client) try(ctx context.Context, method, path string, body []byte, out any) error {
 	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+path, bytes.NewReader(body))
@@ -108,7 +109,7 @@ func (c *Client) try(ctx context.Context, method, path string, body []byte, out 
 		Error   *Error          `json:"error"`
 	}
 	if err := json.Unmarshal(text, &reply); err != nil {
-		return fmt.Errorf("%w: %s %s: %s", errReply, method, path, resp.Status)
+		return fmt.Errorf("%w: %s %s: %s", ErrReply, method, path, resp.Status)
 	}
 	if reply.Success {
 		if out == nil {
@@ -117,7 +118,7 @@ func (c *Client) try(ctx context.Context, method, path string, body []byte, out 
 		return json.Unmarshal(reply.Data, out)
 	}
 	if reply.Error == nil {
-		return fmt.Errorf("%w: %s %s: %s", errReply, method, path, resp.Status)
+		return fmt.Errorf("%w: %s %s: %s", ErrReply, method, path, resp.Status)
 	}
 	e := reply.Error
 	e.Status = resp.StatusCode
