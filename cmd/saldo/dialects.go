@@ -89,9 +89,11 @@ func below(path, folder string) bool {
 	return strings.HasPrefix(path, folder) && (len(path) == len(folder) || path[len(folder)] == '/')
 }
 
-// hasOperation reports whether a query has a parameter Operation.
+// hasOperation reports whether a query has a parameter Operation, or Action, as the
+// first releases of boto 2 call it.
 func hasOperation(query string) bool {
-	return strings.HasPrefix(query, "Operation=") || strings.Contains(query, "&Operation=")
+	query = "&" + query
+	return strings.Contains(query, "&Operation=") || strings.Contains(query, "&Action=")
 }
 
 // hostname is the name in a Host header, without the port.

@@ -58,6 +58,7 @@ var routings = []struct{ name, dialect, request string }{
 	{"amz-target", "mturk", "POST / HTTP/1.1\n" + jsonType + "X-Amz-Target: Else.GetAccountBalance\n\n{}"},
 	{"amz-target-operation", "mturk", "POST /?Operation=GetAccountBalance HTTP/1.1\n" + formType + "X-Amz-Target: MTurkRequesterServiceV20170117.GetAccountBalance\n\nx=1"},
 	{"operation", "mturk-legacy", "GET /?Service=AWSMechanicalTurkRequester&Operation=GetAccountBalance HTTP/1.1\n"},
+	{"operation-action", "mturk-legacy", "GET /?Action=GetAccountBalance&Version=2014-08-15 HTTP/1.1\n"},
 	{"operation-form", "mturk-legacy", "POST / HTTP/1.1\n" + formType + "\nOperation=GetAccountBalance"},
 	{"onca-xml", "mturk-legacy", "GET /onca/xml?Operation=GetAccountBalance HTTP/1.1\n"},
 	{"onca-soap", "mturk-legacy", "POST /onca/soap HTTP/1.1\nContent-Type: text/xml\n\n" + soapBody},
