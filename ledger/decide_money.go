@@ -266,6 +266,8 @@ func (d *decision) refund(op *Refund) *Refusal {
 	switch {
 	case past == nil:
 		return refuse(NotFound, "there is no transfer "+quote(op.Of))
+	case op.Of[0] == stepMark && !d.c.own:
+		return refuse(Invalid, "a move between books is not refunded, which would be in one of them alone; move the amount back")
 	case past.Posting.Kind == Refunding:
 		return refuse(Invalid, "a refund cannot be refunded; make an adjustment")
 	case op.Force && op.Text == nil:

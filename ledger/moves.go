@@ -186,9 +186,12 @@ func (l *Ledger) carryMove(ctx context.Context, rec *Record) error {
 	return err
 }
 
+// stepMark begins the ids of steps.
+const stepMark = '\x01'
+
 // moveID is the id of a move's step: one that no caller can use.
 func moveID(step string, ref Ref) string {
-	return "\x01move-" + step + ":" + hex.EncodeToString(ref[:])
+	return string(stepMark) + "move-" + step + ":" + hex.EncodeToString(ref[:])
 }
 
 // moveUnit returns the index of the unit of a move in the book that it leaves.

@@ -163,7 +163,7 @@ func (l *Ledger) balance(ctx context.Context, id AccountID, now Time, s *standin
 		head = b.head.Load()
 	}
 	bal := figures(a, head.Units[a.Unit])
-	bal.Seq = head.Seq
+	bal.Seq = max(head.Seq, a.Seq) // the row may be newer than the head
 	if l.shared != nil && stale(ctx) {
 		now = now.Add(time.Duration(b.looked.Load()) - age())
 	}
