@@ -90,11 +90,18 @@ func (q *request) batch(batch *item, lone bool) (*ledger.Command, error) {
 	w := lookup{q: q}
 	for n := range q.items {
 		it, t := &q.items[n], &all[n]
-		if err := w.place(it, t); err != nil {
+		err := w.place(it, t)
+		if err == nil {
+			err = w.oneBook(it)
+		}
+		if err != nil {
 			return nil, inItem(err, n, lone)
 		}
-		if it.id != id {
+		switch {
+		case it.id != id:
 			t.ID = it.id
+		case len(q.items) > 1:
+			return nil, inItem(invalid("id", "is the id of the batch: give the transfer another, or none"), n, lone)
 		}
 		c.Ops[n] = t
 	}
@@ -192,6 +199,18 @@ func (w *lookup) place(it *item, t *ledger.Transfer) error {
 		return err
 	}
 	return it.transfer(t, unit)
+}
+
+// oneBook refuses accounts of another book than the batch's.
+func (w *lookup) oneBook(it *item) error {
+	const elsewhere = "is in another book: a batch is of one, and between books there are only plain moves, each by itself"
+	switch {
+	case it.from.role == 0 && w.last[0].Book != w.book:
+		return invalid("from", elsewhere)
+	case it.to.role == 0 && w.last[1].Book != w.book:
+		return invalid("to", elsewhere)
+	}
+	return nil
 }
 
 // account returns the account that r names, or nil for a system account.

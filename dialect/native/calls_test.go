@@ -2,6 +2,7 @@ package native_test
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -99,10 +100,12 @@ func TestMoney(t *testing.T) {
 			t.Error("a part of a refused batch was done")
 		}
 		for body, field := range map[string]string{
-			`{"id":"bc","transfers":[{"from":"@cash","to":"ACCOUNT","amount":"1"},{"from":"@cash","to":"ACCOUNT","amount":"1.0000001"}]}`: "transfers[1].amount",
-			`{"id":"bc","transfers":[{"from":"@cash","to":"ACCOUNT","amount":"1"},{"from":"@cash","amount":"1"}]}`:                        "transfers[1].to",
-			`{"id":"bc","transfers":[{"from":"@cash","to":"ACCOUNT","amount":"1","x":1}]}`:                                                "transfers[0].x",
-			`{"id":"bc","transfers":[{"from":"@cash","to":"ACCOUNT","amount":"1"},{"from":"@cash","to":"ACCOUNT","amount":"-1"}]}`:        "transfers[1]",
+			`{"id":"bc","transfers":[{"from":"@cash","to":"ACCOUNT","amount":"1"},{"from":"@cash","to":"ACCOUNT","amount":"1.0000001"}]}`:   "transfers[1].amount",
+			`{"id":"bc","transfers":[{"from":"@cash","to":"ACCOUNT","amount":"1"},{"from":"@cash","amount":"1"}]}`:                          "transfers[1].to",
+			`{"id":"bc","transfers":[{"from":"@cash","to":"ACCOUNT","amount":"1","x":1}]}`:                                                  "transfers[0].x",
+			`{"id":"bc","transfers":[{"from":"@cash","to":"ACCOUNT","amount":"1"},{"from":"@cash","to":"ACCOUNT","amount":"-1"}]}`:          "transfers[1].amount",
+			`{"id":"bc","transfers":[{"from":"@cash","to":"ACCOUNT","amount":"1"},{"id":"bc","from":"@cash","to":"ACCOUNT","amount":"1"}]}`: "transfers[1].id",
+			`{"id":"bc","transfers":[{"id":"bc","from":"@cash","to":"ACCOUNT","amount":"1"},{"from":"@cash","to":"ACCOUNT","amount":"1"}]}`: "transfers[0].id",
 		} {
 			r := w.refused(400, "VALIDATION_ERROR", "POST", "/v1/transfers", strings.ReplaceAll(body, "ACCOUNT", a))
 			if got := r.Error["details"].([]any)[0].(map[string]any)["field"]; got != field {
@@ -131,11 +134,37 @@ func TestMoney(t *testing.T) {
 		}
 		w.refused(402, "INSUFFICIENT_FUNDS", "POST", "/v1/transfers", fmt.Sprintf(`{"id":"mb2","from":%q,"to":%q,"amount":"7"}`, a, b))
 		w.refused(400, "VALIDATION_ERROR", "POST", "/v1/transfers", fmt.Sprintf(`{"id":"mb3","from":%q,"to":%q,"amount":"1","up_to":true}`, a, b))
+		w.refused(422, "IDEMPOTENCY_MISMATCH", "POST", "/v1/transfers", strings.Replace(body, "moved", "moved, for another reason", 1))
 		w.must("GET", "/v1/accounts/"+a+"/statement", "")
-		w.must("GET", "/v1/accounts/"+b+"/statement", "")
+		in := w.must("GET", "/v1/accounts/"+b+"/statement", "").Data["items"].([]any)[0].(map[string]any)
+		w.refused(400, "VALIDATION_ERROR", "POST", "/v1/transfers/"+url.PathEscape(in["id"].(string))+"/refunds", `{"id":"mb4"}`)
+		w.field("to", "/v1/accounts/"+a+"/charges", fmt.Sprintf(`{"id":"mb5","amount":"1","to":%q}`, b))
+		w.field("transfers[0].to", "/v1/transfers", fmt.Sprintf(`{"id":"mb6","transfers":[{"from":%q,"to":%q,"amount":"1"}]}`, a, b))
+		w.field("transfers[1].from", "/v1/transfers", fmt.Sprintf(`{"id":"mb6","transfers":[{"from":%q,"to":"@fees","amount":"1"},{"from":%q,"to":"@fees","amount":"1"}]}`, a, b))
+		w.must("POST", "/v1/accounts/"+a+"/holds", `{"id":"mb7","amount":"1"}`)
+		w.field("to[0].account", "/v1/holds/mb7/captures", fmt.Sprintf(`{"id":"mb8","to":[{"account":%q,"amount":"1"}]}`, b))
+	})
+	t.Run("nothing and less", func(t *testing.T) {
+		id := w.account("10")
+		w.must("POST", "/v1/accounts/"+id+"/holds", `{"id":"n1","amount":"1"}`)
+		w.must("POST", "/v1/accounts/"+id+"/charges", `{"id":"n2","amount":"1"}`)
+		for path, field := range map[string]string{"/v1/accounts/" + id + "/topups": "amount", "/v1/accounts/" + id + "/charges": "amount",
+			"/v1/accounts/" + id + "/holds": "amount", "/v1/holds/n1/captures": "amount", "/v1/holds/n1/raise": "amount", "/v1/transfers/n2/refunds": "amount"} {
+			for _, amount := range []string{"0", "-1"} {
+				w.field(field, path, `{"id":"n3","amount":"`+amount+`"}`)
+			}
+		}
+		w.field("amount", "/v1/accounts/"+id+"/adjustments", `{"id":"n3","amount":"0"}`)
+		w.field("to[0].amount", "/v1/holds/n1/captures", `{"id":"n3","to":[{"account":"@fees","amount":"0"}]}`)
 	})
 	t.Run("refunds", func(t *testing.T) {
 		id := w.account("10")
+		w.must("POST", "/v1/transfers", fmt.Sprintf(`{"id":"two","transfers":[{"from":%q,"to":"@fees","amount":"1"},{"from":%q,"to":"@fees","amount":"2"}]}`, id, id))
+		if r := w.refused(400, "VALIDATION_ERROR", "POST", "/v1/transfers/two/refunds", `{"id":"r0"}`); !strings.Contains(string(r.body), "two#0") {
+			t.Errorf("what the first transfer of a batch is called is not said: %s", r.body)
+		}
+		w.must("POST", "/v1/transfers/two%230/refunds", `{"id":"r0"}`)
+		w.must("POST", "/v1/transfers/two%231/refunds", `{"id":"r0b"}`)
 		w.must("POST", "/v1/accounts/"+id+"/charges", `{"id":"order/7 #1","amount":"6"}`)
 		refunds := "/v1/transfers/order%2F7%20%231/refunds"
 		part := w.must("POST", refunds, `{"id":"r1","amount":"2","reason":"half"}`)

@@ -158,3 +158,16 @@ func TestRepliesAreUTF8(t *testing.T) {
 		}
 	}
 }
+
+// TestSeriesOfTheBooks asks a server for figures whose clock is ahead of the one
+// that the books go by, as a database's may be.
+func TestSeriesOfTheBooks(t *testing.T) {
+	w := newWorld(t, native.Options{Now: func() time.Time { return time.Now().Add(time.Minute) }})
+	at := "/v1/accounts/" + w.account("5") + "/series?points=2"
+	for _, query := range []string{"", "&to=" + time.Now().Add(time.Second).UTC().Format(time.RFC3339)} {
+		items := w.must("GET", at+query, "").Data["items"].([]any)
+		if last := items[len(items)-1].(map[string]any); last["posted"] != "5.000000" {
+			t.Errorf("the last figures are %v", last)
+		}
+	}
+}

@@ -166,7 +166,7 @@ func (b *holdBody) amountIn(unit money.Unit) (money.Amount, error) {
 	if b.amount.isZero() {
 		return money.Amount{}, invalid("amount", "is missing")
 	}
-	return b.amount.in(unit, "amount")
+	return b.amount.above(unit, "amount")
 }
 
 // held returns a hold as a change has left it. Who asked for it, and when it
@@ -315,10 +315,10 @@ func (q *request) payees(b *holdBody, h *ledger.Hold, unit money.Unit) ([]ledger
 	var sum money.Amount
 	for n := range b.to {
 		p := &b.to[n]
-		if err := q.payee(&p.account, unit, fmt.Sprintf("to[%d].account", n)); err != nil {
+		if err := q.payee(&p.account, h.Book, unit, fmt.Sprintf("to[%d].account", n)); err != nil {
 			return nil, err
 		}
-		amount, err := p.amount.in(unit, fmt.Sprintf("to[%d].amount", n))
+		amount, err := p.amount.above(unit, fmt.Sprintf("to[%d].amount", n))
 		if err != nil {
 			return nil, err
 		}

@@ -450,6 +450,15 @@ func (n numeral) in(unit money.Unit, field string) (money.Amount, error) {
 	return a, nil
 }
 
+// above returns the amount in a unit, which has to be more than nothing.
+func (n numeral) above(unit money.Unit, field string) (money.Amount, error) {
+	a, err := n.in(unit, field)
+	if err == nil && a.Sign() <= 0 {
+		err = invalid(field, "has to be above zero")
+	}
+	return a, err
+}
+
 // A pair is a member of metadata.
 type pair struct {
 	name  []byte

@@ -166,8 +166,11 @@ func (q *request) span(a *ledger.Account) (from, to ledger.Time, points int, err
 	if to, err = q.moment("to"); err != nil {
 		return
 	}
-	now := ledger.TimeOf(q.s.o.Now()) - 1
-	if to == 0 || to > now {
+	now, err := q.s.ledger.Now() // not this machine's: the books may go by another
+	if err != nil {
+		return
+	}
+	if now--; to == 0 || to > now {
 		to = now
 	}
 	if from == 0 {

@@ -150,6 +150,16 @@ func (w *world) refused(status int, code, method, path, body string, header ...s
 	return a
 }
 
+// field makes a call that is refused for a field of its body.
+func (w *world) field(field, path, body string) {
+	w.t.Helper()
+	a := w.refused(400, "VALIDATION_ERROR", "POST", path, body)
+	details, _ := a.Error["details"].([]any)
+	if len(details) != 1 || details[0].(map[string]any)["field"] != field {
+		w.t.Errorf("POST %s %s: the field is not %s: %s", path, body, field, a.body)
+	}
+}
+
 // account opens an account in USD and tops it up.
 func (w *world) account(amount string) string {
 	w.t.Helper()

@@ -92,9 +92,14 @@ func (it *item) check() error {
 
 // transfer makes the operation, once the accounts and their unit are known.
 func (it *item) transfer(t *ledger.Transfer, unit money.Unit) (err error) {
-	if t.Amount, err = it.amount.in(unit, "amount"); err != nil {
+	if t.Amount, err = it.amount.above(unit, "amount"); err != nil {
 		return err
 	}
+	return it.rest(t)
+}
+
+// rest fills what an operation has beside accounts and amount.
+func (it *item) rest(t *ledger.Transfer) (err error) {
 	if !it.count.isZero() {
 		if it.usage.Count, err = it.count.in(money.Unit{Code: "count", Scale: countScale}, "count"); err != nil {
 			return err
@@ -206,7 +211,7 @@ func (s *server) charge(q *request) (reply, error) {
 		it.to.role = ledger.Revenue
 	}
 	t := &ledger.Transfer{Kind: ledger.Charge, From: a.ID, To: it.to.in(a.Book, a.Unit)}
-	if err := q.payee(&it.to, unit, "to"); err != nil {
+	if err := q.payee(&it.to, a.Book, unit, "to"); err != nil {
 		return reply{}, err
 	}
 	if err := it.transfer(t, unit); err != nil {
@@ -215,15 +220,18 @@ func (s *server) charge(q *request) (reply, error) {
 	return q.one(id, a.Book, t, "", a.ID, unit)
 }
 
-// payee refuses a payee of another tenant, or a system account of another unit.
-func (q *request) payee(to *ref, unit money.Unit, field string) error {
+// payee refuses a payee of another tenant or book, or a system account of another unit.
+func (q *request) payee(to *ref, book ledger.BookID, unit money.Unit, field string) error {
 	if to.role != 0 {
 		if to.unit != "" && to.unit != unit.Code {
 			return invalid(field, "is of %s, the account of %s", to.unit, unit.Code)
 		}
 		return nil
 	}
-	_, err := q.present(to.id)
+	a, err := q.present(to.id)
+	if err == nil && a.Book != book {
+		err = invalid(field, "is in another book: between books there are only plain moves, by POST /v1/transfers")
+	}
 	return err
 }
 
@@ -240,15 +248,21 @@ func (s *server) adjust(q *request) (reply, error) {
 	if it.to.role == 0 {
 		return reply{}, invalid("against", "has to be @revenue, @cash or @fees; money goes from account to account by POST /v1/transfers")
 	}
-	if err := q.payee(&it.to, unit, "against"); err != nil {
+	if err := q.payee(&it.to, a.Book, unit, "against"); err != nil {
 		return reply{}, err
 	}
 	t := &ledger.Transfer{Kind: ledger.Adjustment, From: it.to.in(a.Book, a.Unit), To: a.ID}
-	if err := it.transfer(t, unit); err != nil {
+	if t.Amount, err = it.amount.in(unit, "amount"); err == nil {
+		err = it.rest(t)
+	}
+	if err != nil {
 		return reply{}, err
 	}
 	scope := auth.TopUp
-	if t.Amount.Sign() < 0 {
+	switch t.Amount.Sign() {
+	case 0:
+		return reply{}, invalid("amount", "has to be above zero or below it")
+	case -1:
 		var ok bool
 		if t.Amount, ok = t.Amount.Neg(); !ok {
 			return reply{}, invalid("amount", "is too large")
@@ -410,7 +424,7 @@ func (s *server) refund(q *request) (reply, error) {
 	}
 	p := &e.Transfers[n]
 	if e.ID == q.params[0] && len(e.Transfers) > 1 {
-		return reply{}, invalid("id", "names %d transfers; refund each by its own id", len(e.Transfers))
+		return reply{}, invalid("id", "names %d transfers; refund each by its own id, and the first, where it has none, as %.64s#0", len(e.Transfers), e.ID)
 	}
 	for _, id := range []ledger.AccountID{p.From, p.To} {
 		if id.IsSystem() {
@@ -462,7 +476,7 @@ func (s *server) refund(q *request) (reply, error) {
 	}
 	op := &ledger.Refund{Of: e.TransferID(n), Force: it.force, Text: it.note.compose()}
 	if !it.amount.isZero() {
-		amount, err := it.amount.in(unit, "amount")
+		amount, err := it.amount.above(unit, "amount")
 		if err != nil {
 			return reply{}, err
 		}
