@@ -394,8 +394,8 @@ func TestAllowAndExpiry(t *testing.T) {
 	b.later.Store(int64(time.Hour))
 	_, err = b.Bearer(ctx, made.Secret, home)
 	wantErr(t, "later", err, ErrExpired)
-	for at, want := range map[ledger.Time]error{made.Expires - 1: nil, made.Expires: ErrExpired} {
-		wantErr(t, "at "+at.String(), made.admits(Native, netip.MustParseAddr("192.0.2.77"), at), want)
+	for at, want := range map[ledger.Time]error{made.Credential.Expires - 1: nil, made.Credential.Expires: ErrExpired} {
+		wantErr(t, "at "+at.String(), made.Credential.admits(Native, netip.MustParseAddr("192.0.2.77"), at), want)
 	}
 }
 
