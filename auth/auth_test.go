@@ -306,6 +306,28 @@ func TestRotate(t *testing.T) {
 	wantCode(t, "rotating what is revoked", err, ledger.Closed)
 }
 
+// A secret that was brought along ends with its overlap too, however it is kept.
+func TestRotateImported(t *testing.T) {
+	for _, c := range []struct{ what, dialect, id, secret string }{
+		{"sealed", Twilio, "AC0123456789abcdef0123456789abcdef", "00112233445566778899aabbccddeeff"},
+		{"hashed slowly", Frontier, "7c9e6679-7425-40de-944b-e07fc1f90ae7", "tr0ub4dor"},
+	} {
+		b, ctx := newBench(t), t.Context()
+		spec := Spec{Dialect: c.dialect, Tenant: b.tenant, Root: b.top, Scopes: Read}
+		if _, err := b.Import(ctx, 0, "", spec, c.id, c.secret); err != nil {
+			t.Fatal(c.what, err)
+		}
+		if _, err := b.Rotate(ctx, 0, "", c.id, time.Hour); err != nil {
+			t.Fatal(c.what, err)
+		}
+		_, err := b.Check(ctx, c.dialect, c.id, c.secret, home)
+		wantErr(t, c.what+", in the overlap", err, nil)
+		b.later.Store(int64(time.Hour + time.Minute))
+		_, err = b.Check(ctx, c.dialect, c.id, c.secret, home)
+		wantErr(t, c.what+", after it", err, ErrSecret)
+	}
+}
+
 func TestIssueRepeats(t *testing.T) {
 	b, ctx := newBench(t), t.Context()
 	spec := Spec{Dialect: Native, Tenant: b.tenant, Scopes: Read, Name: "one"}
