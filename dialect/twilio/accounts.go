@@ -440,10 +440,16 @@ func (q *request) settingsAt(a *ledger.Account) (ledger.Time, error) {
 // token returns the auth token of an account if who asks may see it: not an API
 // key, and nobody who may do less than the token, for less long or from fewer
 // addresses.
+// Who asks with the token sees that which was used: one that is being
+// rotated away does not tell its successor.
 func (q *request) token(a *ledger.Account, sid string) (string, error) {
 	c, err := q.s.tokenOf(q.Context(), a, sid)
 	if err != nil || c == nil || isKey(q.cred) || !q.cred.Scopes.Has(c.Scopes) || !c.Within(q.cred) {
 		return "", err
+	}
+	if c.Number == q.cred.Number {
+		_, used, _ := q.BasicAuth()
+		return used, nil
 	}
 	secrets, err := q.s.auth.Reveal(q.Context(), c.ID)
 	if err != nil || len(secrets) == 0 {

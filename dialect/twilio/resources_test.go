@@ -181,6 +181,17 @@ func TestPermissions(t *testing.T) {
 		}
 	}
 
+	// A token that is being rotated away does not tell its successor.
+	rotated, err := w.Auth.Rotate(t.Context(), 0, "", whole.Credential.ID, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{whole.Secret, rotated.Secret} {
+		if got := (holder{t, h, sid(main), basic(sid(main), secret)}).wants(200, 0, "GET", "/Accounts/{}.json", ""); got["auth_token"] != secret {
+			t.Errorf("who asks with %s sees %v", secret, got["auth_token"])
+		}
+	}
+
 	charging := holderOf(t, h, w.Issue(auth.Twilio, other, auth.Charge))
 	stranger := holder{t, h, sid(main), charging.auth}
 	for _, c := range slices.Concat(reads, writes) {
