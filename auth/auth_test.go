@@ -328,6 +328,18 @@ func TestRotateImported(t *testing.T) {
 	}
 }
 
+func TestCacheIsBounded(t *testing.T) {
+	c := cache[int, int]{most: 4}
+	for k := range 10 {
+		if got := c.put(k, k); got != k || len(c.m) > 4 {
+			t.Fatalf("%d of %d are kept", len(c.m), k+1)
+		}
+	}
+	if v, ok := c.get(9); !ok || v != 9 {
+		t.Error("the last is forgotten")
+	}
+}
+
 func TestIssueRepeats(t *testing.T) {
 	b, ctx := newBench(t), t.Context()
 	spec := Spec{Dialect: Native, Tenant: b.tenant, Scopes: Read, Name: "one"}
