@@ -123,19 +123,16 @@ func (d *decision) set(op *SetAccount) *Refusal {
 	} else if op.NoCap {
 		a.Cap, a.HasCap = Account{}.Cap, false
 	}
+	was := a.Limit
 	if op.Limit != nil {
-		was := a.Limit
 		a.Limit = *op.Limit
-		if !fits(a.Limit) {
-			return tooLarge()
-		}
-		if !op.Force && a.Limit.Less(was) && a.Spendable().Sign() < 0 {
-			need, _ := a.Limit.Neg()
-			return insufficient(CreditLimit, a.ID, need, a.Available())
-		}
 	}
 	if r := checkBounds(a); r != nil {
 		return r
+	}
+	if a.Limit.Less(was) && !op.Force && a.Spendable().Sign() < 0 {
+		need, _ := a.Limit.Neg()
+		return insufficient(CreditLimit, a.ID, need, a.Available())
 	}
 	if op.Status != nil {
 		s.Status = *op.Status

@@ -572,7 +572,9 @@ func TestSettings(t *testing.T) {
 	d.no(ledger.NotFound, limit("X", 1))
 	d.no(ledger.Invalid, &ledger.SetAccount{Account: revenue, Limit: amt(1)})
 	d.no(ledger.Invalid, set(func(s *ledger.SetAccount) { s.Cap = amt(1) }))
-	d.no(ledger.Invalid, set(func(s *ledger.SetAccount) { s.Account, s.Limit = acc("Ac"), amt(1) }))
+	for _, n := range []int64{1, -1} { // and not that it has too little for one
+		d.no(ledger.Invalid, set(func(s *ledger.SetAccount) { s.Account, s.Limit = acc("Ac"), amt(n) }))
+	}
 	d.no(ledger.Invalid, set(func(s *ledger.SetAccount) { s.Account, s.Cap = acc("Ac"), amt(-1) }))
 	d.no(ledger.Invalid, set(func(s *ledger.SetAccount) { s.Account, s.Cap, s.NoCap = acc("Ac"), amt(1), true }))
 	d.no(ledger.TooMany, set(func(s *ledger.SetAccount) { s.Profile = txt(strings.Repeat("x", ledger.MaxText+1)) }))
