@@ -18,7 +18,6 @@ type Look struct {
 	Next    time.Time
 	Account string
 	Balance string // as the vendor wrote it
-	Amount  float64
 	Unit    string
 	OnHold  string
 	Change  string // over the last day, "" if it is not known
@@ -72,7 +71,7 @@ func (p *polled) show(s *stateRow, now time.Time) {
 	w.Reason, w.Why, w.Node = s.Reason, s.Why, s.Node
 	w.State, w.Firing = "ok", nil
 	if point, ok := s.last(); ok {
-		w.Point, w.Amount = point, number(point.Balance)
+		w.Point = point
 		w.Change, w.Drift = "", ""
 		if point.HasDrift {
 			w.Drift = text(point.Drift)

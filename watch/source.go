@@ -146,7 +146,7 @@ func Text(a money.Amount) string { return text(a) }
 // text shows a wide amount without zeros at its end.
 func text(a money.Amount) string { return a.TextMin(wide, 0) }
 
-// number is a wide amount as the forecast and the metrics have it.
+// number is a wide amount as the forecast has it.
 func number(a money.Amount) float64 {
 	if n, ok := a.Neg(); ok && a.Sign() < 0 {
 		return -number(n)

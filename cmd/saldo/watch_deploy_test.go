@@ -78,8 +78,8 @@ func TestDeploy(t *testing.T) {
 	c := testConfig(t)
 	path := filepath.Join(t.TempDir(), "saldo.toml")
 	token := filepath.Join(vendor.config.Data, tokenFile)
-	account := opened(t, vendor, "USD", "25")
-	writeFile(t, path, fmt.Sprintf("[[watch.sources]]\nname = \"sms\"\nkind = \"saldo\"\naddress = %q\naccount = %q\ntenant = \"main\"\nsecret_file = %q\nlow = \"30\"\ncritical = \"10\"\nmirror = %q\n",
+	account := opened(t, vendor, "USD", "36.897383")
+	writeFile(t, path, fmt.Sprintf("[[watch.sources]]\nname = \"sms\"\nkind = \"saldo\"\naddress = %q\naccount = %q\ntenant = \"main\"\nsecret_file = %q\nlow = \"40\"\ncritical = \"10\"\nmirror = %q\n",
 		vendor.url(), account, token, account))
 	c.Watch = watchOf(t, path)
 	own := startNode(t, c)
@@ -87,6 +87,9 @@ func TestDeploy(t *testing.T) {
 	own.get(t, own.url()+"/v1/sources", "Authorization", "Bearer "+own.token)
 	_, metrics := own.get(t, own.url()+"/metrics")
 	promtool(metrics, "check", "metrics")
+	if !strings.Contains(metrics, `saldo_source_spendable{source="sms",tenant="main",unit="USD",vendor="saldo"} 36.897383`+"\n") {
+		t.Errorf("a balance of 36.897383 is not in %s", metrics)
+	}
 
 	// What is absent here: nothing drifts, lasts, or was asked for long.
 	absent := map[string]bool{"saldo_source_runway_seconds": true, "saldo_source_runway_least_seconds": true, "saldo_source_drift": true}

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"maps"
-	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -104,8 +104,8 @@ func (w watched) source(c chan<- prometheus.Metric, l *watch.Look) {
 		return
 	}
 	put(sourceSuccess, prometheus.GaugeValue, float64(l.Read.UnixMilli())/1e3)
-	put(sourceSpendable, prometheus.GaugeValue, l.Amount, l.Unit)
-	put(sourceBalance, prometheus.GaugeValue, l.Amount+amountGauge(l.OnHold), l.Unit)
+	put(sourceSpendable, prometheus.GaugeValue, amountGauge(watch.Text(l.Point.Balance)), l.Unit)
+	put(sourceBalance, prometheus.GaugeValue, amountGauge(owned(l)), l.Unit)
 	put(sourceConsumed, prometheus.CounterValue, amountGauge(watch.Text(l.Point.Consumed)), l.Unit)
 	put(sourceAdded, prometheus.CounterValue, amountGauge(watch.Text(l.Point.Added)), l.Unit)
 	if l.Drift != "" {
@@ -122,12 +122,23 @@ func (w watched) source(c chan<- prometheus.Metric, l *watch.Look) {
 	}
 }
 
-// amountGauge reads an amount that was written; 0 if there is none.
+// amountGauge is the nearest that a gauge has to an amount that was written; 0 if
+// there is none.
 func amountGauge(text string) float64 {
-	a, err := money.Parse(text, money.MaxScale)
+	v, err := strconv.ParseFloat(text, 64)
 	if err != nil {
 		return 0
 	}
-	v, _ := new(big.Float).SetInt(a.Big()).Float64()
-	return v / 1e18
+	return v
+}
+
+// owned is what a source has, and what is on hold of it, as text.
+func owned(l *watch.Look) string {
+	sum := l.Point.Balance
+	if held, err := money.Parse(l.OnHold, money.MaxScale); err == nil {
+		if more, fits := sum.Add(held); fits {
+			sum = more
+		}
+	}
+	return watch.Text(sum)
 }
