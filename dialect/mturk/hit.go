@@ -455,7 +455,7 @@ func checkQuestion(question string) error {
 
 // rootOf returns the root element of a document, "" if it is not well-formed.
 func rootOf(doc string) (root string) {
-	d := xml.NewDecoder(strings.NewReader(doc))
+	d := xml.NewDecoder(strings.NewReader(strings.TrimPrefix(doc, "\ufeff")))
 	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil } // it came as UTF-8
 	var open []xml.Name
 	for { // RawToken takes half as long as Token, which looks for names' spaces
@@ -467,7 +467,14 @@ func rootOf(doc string) (root string) {
 			return ""
 		}
 		switch token := token.(type) {
+		case xml.CharData:
+			if len(open) == 0 && !isBlank(string(token)) {
+				return ""
+			}
 		case xml.StartElement:
+			if len(open) == 0 && root != "" {
+				return ""
+			}
 			if root == "" {
 				root = token.Name.Local
 			}

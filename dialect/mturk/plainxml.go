@@ -12,14 +12,16 @@ func plainXML(doc string) (root string, ok bool) {
 	for at := 0; ; {
 		text := strings.IndexByte(doc[at:], '<')
 		if text < 0 {
-			return root, root != "" && len(open) == 0 && plainText(doc[at:], ']', true)
+			return root, root != "" && len(open) == 0 && isBlank(doc[at:])
 		}
-		if !plainText(doc[at:at+text], ']', true) {
+		if between := doc[at : at+text]; !plainText(between, ']', true) || len(open) == 0 && !isBlank(between) {
 			return "", false
 		}
 		at += text + 1
 		rest := doc[at:]
 		switch {
+		case len(open) == 0 && root != "": // what is after the root
+			return "", false
 		case strings.HasPrefix(rest, "/"):
 			name := plainName(rest[1:])
 			last := len(open) - 1
@@ -28,7 +30,7 @@ func plainXML(doc string) (root string, ok bool) {
 			}
 			open = open[:last]
 			at += 2 + len(name)
-		case strings.HasPrefix(rest, "![CDATA["):
+		case strings.HasPrefix(rest, "![CDATA[") && len(open) > 0:
 			text, _, closed := strings.Cut(rest[8:], "]]>")
 			if !closed || !plainText(text, 0, false) {
 				return "", false
@@ -50,6 +52,10 @@ func plainXML(doc string) (root string, ok bool) {
 		}
 	}
 }
+
+// isBlank reports whether s is of XML's white space, as what is outside of a root has
+// to be.
+func isBlank(s string) bool { return strings.Trim(s, " \t\r\n") == "" }
 
 // plainAttributes returns how long the rest of a start tag is after its name, 0 if
 // it is not plain; and whether it is its element's end too.
