@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -193,9 +194,17 @@ func TestSession(t *testing.T) {
 		t.Errorf("what ended long ago is kept: %v, %v", r, err)
 	}
 
-	// Another node with the same master keys opens it; a later time does not.
-	later := newWorld(t, native.Options{Now: func() time.Time { return time.Now().Add(13 * time.Hour) }})
-	later.refused(401, "UNAUTHORIZED", "GET", "/v1/session", "", as...)
+	// Another node with the same master keys opens it, until its time is over.
+	for ahead, opens := range map[time.Duration]bool{0: true, 11*time.Hour + 59*time.Minute: true, 12 * time.Hour: false} {
+		node := httptest.NewServer(native.New(w.ledger, w.auth, native.Options{Keys: masterKeys, Now: func() time.Time { return time.Now().Add(ahead) }}))
+		defer node.Close()
+		other := *w
+		if other.url = node.URL; opens {
+			other.must("GET", "/v1/session", "", as...)
+		} else {
+			other.refused(401, "UNAUTHORIZED", "GET", "/v1/session", "", as...)
+		}
+	}
 }
 
 // TestFullPage reads events that are large: a page ends when it is full, however

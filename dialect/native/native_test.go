@@ -34,6 +34,8 @@ type world struct {
 	check  func(*http.Request, []byte, *http.Response, []byte)
 }
 
+var masterKeys = auth.MasterKeys{Current: 1, Keys: map[uint32][32]byte{1: {1, 2, 3}}}
+
 func newWorld(t testing.TB, o native.Options, tune ...func(*http.Server)) *world {
 	t.Helper()
 	store, err := embedded.Open(t.TempDir(), embedded.Options{})
@@ -44,8 +46,7 @@ func newWorld(t testing.TB, o native.Options, tune ...func(*http.Server)) *world
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := auth.MasterKeys{Current: 1, Keys: map[uint32][32]byte{1: {1, 2, 3}}}
-	a, err := auth.Open(t.Context(), l, keys, auth.Options{})
+	a, err := auth.Open(t.Context(), l, masterKeys, auth.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,7 @@ func newWorld(t testing.TB, o native.Options, tune ...func(*http.Server)) *world
 	if w.tenant, _, err = l.CreateTenant(t.Context(), 0, "", ledger.Tenant{Name: "main"}); err != nil {
 		t.Fatal(err)
 	}
-	o.Keys = keys
+	o.Keys = masterKeys
 	server := httptest.NewUnstartedServer(native.New(l, a, o))
 	native.Configure(server.Config)
 	for _, set := range tune {

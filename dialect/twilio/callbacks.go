@@ -150,6 +150,10 @@ func (s *Server) call(ctx context.Context, t *trigger, f *firing) error {
 	}
 	resp, err := s.callbacks.Do(r)
 	if err != nil {
+		var asked *url.Error
+		if errors.As(err, &asked) {
+			err = asked.Err // without the address, which may have a secret in it
+		}
 		return err
 	}
 	defer resp.Body.Close()
