@@ -25,11 +25,16 @@ import (
 //
 // Everything that was answered before the call is in the copy, and all that is
 // in the copy is durable in the store when Backup returns.
-func (s *Store) Backup(ctx context.Context, dest string, progress func(done, total int64)) ([]ledger.Head, error) {
+func (s *Store) Backup(ctx context.Context, dest string, progress func(done, total int64)) (heads []ledger.Head, err error) {
 	fs := s.options.FS
 	if err := emptyDir(fs, dest); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, withdraw(fs, dest))
+		}
+	}()
 	total := int64(s.db.Metrics().DiskSpaceUsage())
 	report := func(done int64) {
 		if progress != nil {
@@ -44,8 +49,7 @@ func (s *Store) Backup(ctx context.Context, dest string, progress func(done, tot
 	if err := writeFormat(fs, dest, ""); err != nil {
 		return nil, err
 	}
-	heads, err := readHeads(fs, books)
-	if err != nil {
+	if heads, err = readHeads(fs, books); err != nil {
 		return nil, fmt.Errorf("the backup in %s cannot be read: %w", dest, err)
 	}
 	if err := s.reach(ctx, heads); err != nil {
@@ -82,7 +86,7 @@ func Restore(ctx context.Context, backup, dest string, progress func(done, total
 	return restore(ctx, vfs.Default, backup, dest, progress)
 }
 
-func restore(ctx context.Context, fs vfs.FS, backup, dest string, progress func(done, total int64)) ([]ledger.Head, error) {
+func restore(ctx context.Context, fs vfs.FS, backup, dest string, progress func(done, total int64)) (heads []ledger.Head, err error) {
 	if _, err := fs.Stat(fs.PathJoin(backup, formatFile)); err != nil {
 		return nil, fmt.Errorf("%s is no backup: %w", backup, err)
 	}
@@ -96,12 +100,16 @@ func restore(ctx context.Context, fs vfs.FS, backup, dest string, progress func(
 	if err := emptyDir(fs, dest); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, withdraw(fs, dest))
+		}
+	}()
 	c := copier{ctx: ctx, fs: fs, progress: progress, buf: make([]byte, 1<<20)}
 	if err := c.dir(fs.PathJoin(backup, "books"), fs.PathJoin(dest, "books")); err != nil {
 		return nil, fmt.Errorf("restoring %s: %w", backup, err)
 	}
-	heads, err := readHeads(fs, fs.PathJoin(dest, "books"))
-	if err != nil {
+	if heads, err = readHeads(fs, fs.PathJoin(dest, "books")); err != nil {
 		return nil, fmt.Errorf("what was restored cannot be read: %w", err)
 	}
 	if got := headsText(heads); got != noted {
@@ -120,6 +128,18 @@ func emptyDir(fs vfs.FS, dir string) error {
 		return err
 	}
 	return makeDir(fs, dir)
+}
+
+// withdraw takes away what a copy that failed has left: it holds room, and stands
+// where the next try has to go.
+func withdraw(fs vfs.FS, dest string) error {
+	for _, name := range []string{formatFile, headsFile, "books"} {
+		if err := fs.RemoveAll(fs.PathJoin(dest, name)); err != nil {
+			return err
+		}
+	}
+	_ = fs.Remove(dest) // unless something is mounted there
+	return nil
 }
 
 // A copier copies files with one buffer and syncs them.

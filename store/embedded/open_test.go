@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -126,6 +127,55 @@ func TestDiskReserve(t *testing.T) {
 	s.reserve.looked = time.Time{}
 	*bk = before
 	mustAppend(t, s, bk.batch(bk.charge(account(1), 1)))
+}
+
+// A narrow file system has room for so many files more in one directory.
+type narrow struct {
+	vfs.FS
+	dir  string
+	room *int
+}
+
+func (f narrow) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasPrefix(name, f.dir) {
+		if *f.room == 0 {
+			return nil, syscall.ENOSPC
+		}
+		*f.room--
+	}
+	return f.FS.Create(name, category)
+}
+
+// TestFailedCopies makes copies where there is less room than they need, for each
+// of their files: nothing is left, and the next try is not in its own way.
+func TestFailedCopies(t *testing.T) {
+	o := testOptions()
+	dir, room := t.TempDir(), new(int)
+	backup, restored := filepath.Join(dir, "backup"), filepath.Join(dir, "restored")
+	o.FS = narrow{vfs.Default, backup, room}
+	s := openStore(t, t.TempDir(), o)
+	bk := newBook(1, 1)
+	mustAppend(t, s, bk.batch(bk.open(account(1), ledger.AccountID{}, `{"name":"Ada"}`)))
+	tries := func(what, dest string, try func() error) {
+		for n := 0; ; n++ {
+			*room = n
+			err := try()
+			if err == nil && n > 0 {
+				return
+			}
+			if _, there := os.Stat(dest); !errors.Is(err, syscall.ENOSPC) || !errors.Is(there, os.ErrNotExist) {
+				t.Fatalf("%s with room for %d files: %v, and left is %v", what, n, err, there)
+			}
+		}
+	}
+	tries("a backup", backup, func() error {
+		_, err := s.Backup(t.Context(), backup, nil)
+		return err
+	})
+	tries("a restoration", restored, func() error {
+		_, err := restore(t.Context(), narrow{vfs.Default, restored, room}, backup, restored, nil)
+		return err
+	})
 }
 
 func TestBackupAndRestore(t *testing.T) {
