@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,6 +67,10 @@ func (s *asker) call(ctx context.Context, method, path string, body any) (json.R
 // explained says of a server that cannot be reached what to do.
 func (s *asker) explained(err error) error {
 	var e *url.Error
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return &usageError{fmt.Sprintf("%s has a certificate that does not hold here: %v (SSL_CERT_FILE names an authority of your own; the name in --address has to be the certificate's)", s.URL, untrusted.Err)}
+	}
 	if errors.As(err, &e) {
 		return fmt.Errorf("%s cannot be reached (is the server running? saldo serve, saldo demo): %w", s.URL, err)
 	}

@@ -174,6 +174,13 @@ func TestMetricsBehindProxy(t *testing.T) {
 	if status, _ := r.get(t, r.url()+"/metrics", "Authorization", "Bearer "+r.token); status != 200 {
 		t.Errorf("with the operator's: %d", status)
 	}
+	var issued struct{ Secret string }
+	if err := r.client().Do(t.Context(), http.MethodPost, "/v1/credentials", object{"scopes": []string{"read", "admin"}}, &issued); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := r.get(t, r.url()+"/metrics", "Authorization", "Bearer "+issued.Secret); status != 403 {
+		t.Errorf("with a tenant's: %d", status)
+	}
 	if status, body := r.get(t, r.url()+"/v1/heads", "Authorization", "Bearer nobody"); status != 401 || !strings.Contains(body, `"success":false`) {
 		t.Errorf("a wrong credential: %d %s", status, body)
 	}
@@ -277,6 +284,9 @@ func TestTLSReload(t *testing.T) {
 	}
 	if got := serial(); got != 1 {
 		t.Fatalf("serial %d", got)
+	}
+	if code, _, errs := call(t, "unit", "list", "--address", r.url(), "--token-file", filepath.Join(r.config.Data, tokenFile)); code != exitUsage || !strings.Contains(errs, "SSL_CERT_FILE") {
+		t.Errorf("an authority that nobody knows: %d %s", code, errs)
 	}
 	makeCertificate(t, cert, key, 2)
 	r.reload <- struct{}{}
