@@ -47,6 +47,22 @@ func TestTopUpFromAnAccount(t *testing.T) {
 	}
 }
 
+// What a period's cap kept back comes when the next period has begun.
+func TestTopUpInTheNextPeriod(t *testing.T) {
+	p := newPlaceAt(t, newClock())
+	bank, account := p.account("0"), p.account("0")
+	p.topUp(bank, "1000")
+	w := p.watch(Options{})
+	_, _, err := w.CreateRule(t.Context(), 0, "", &Rule{Name: "fill", Tenant: 1, Account: account, When: BalanceBelow,
+		Levels: []Level{{"warning", mustThreshold(t, "10")}}, TopUp: &TopUp{To: "50", From: bank.String(), Cap: "60", Period: "1h"}})
+	must(t, err)
+	until(t, "it is topped up", func() bool { return p.spendable(t, account) == "50.000000" })
+	p.charge(account, "50")
+	until(t, "the rest of the cap comes", func() bool { return p.spendable(t, account) == "10.000000" })
+	p.clock.forward(time.Hour)
+	until(t, "the next period has begun", func() bool { return p.spendable(t, account) == "50.000000" })
+}
+
 // A payment that nobody is sure of is asked for under one id until somebody is,
 // and money comes once; what is declined is not asked for again at once.
 func TestTopUpByWebhook(t *testing.T) {

@@ -572,6 +572,24 @@ func TestCooldownAndQuiet(t *testing.T) {
 		5, "30", true, "resolved", 6, "5", false, "firing")
 	r.Quiet, r.Levels[0].At, r.Clear = false, mustThreshold(t, "0"), mustThreshold(t, "0")
 	steps(new(Standing), 0, "0.01", false, "", 1, "0", false, "firing", 2, "0", false, "", 3, "0.01", false, "resolved")
+	r.Levels[0].At, r.Clear = mustThreshold(t, "-100"), Threshold{}
+	steps(new(Standing), 0, "-99", false, "", 1, "-100", false, "firing", 2, "-95", false, "", 3, "-94.99", false, "resolved")
+}
+
+// What is cleared of a share of a credit limit is a share of that limit too.
+func TestClearOfCredit(t *testing.T) {
+	r := &Rule{ID: "r", Name: "r", Account: ledger.AccountID{1}, When: LimitNear, Levels: []Level{{"warning", mustThreshold(t, "80%")}}, Clear: mustThreshold(t, "10%")}
+	must(t, r.Check())
+	s := new(Standing)
+	for _, step := range []struct {
+		percent int64
+		state   string
+	}{{79, ""}, {80, "firing"}, {70, ""}, {69, "resolved"}} {
+		alerts, _ := r.Judge(s, 1, Measure{Known: true, Amount: money.New(step.percent * 100)})
+		if got := slices.ContainsFunc(alerts, func(a Alert) bool { return a.State == step.state }); got != (step.state != "") || len(alerts) > 1 {
+			t.Errorf("at %d%%: %+v, want %q", step.percent, alerts, step.state)
+		}
+	}
 }
 
 func TestDelivery(t *testing.T) {

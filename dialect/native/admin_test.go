@@ -196,11 +196,15 @@ func TestSession(t *testing.T) {
 
 	// Another node with the same master keys opens it, until its time is over.
 	for ahead, opens := range map[time.Duration]bool{0: true, 11*time.Hour + 59*time.Minute: true, 12 * time.Hour: false} {
-		node := httptest.NewServer(native.New(w.ledger, w.auth, native.Options{Keys: masterKeys, Now: func() time.Time { return time.Now().Add(ahead) }}))
+		node := httptest.NewServer(native.New(w.ledger, w.auth, native.Options{Keys: masterKeys, SecureCookies: true, Now: func() time.Time { return time.Now().Add(ahead) }}))
 		defer node.Close()
 		other := *w
 		if other.url = node.URL; opens {
 			other.must("GET", "/v1/session", "", as...)
+			behind := (&http.Response{Header: other.must("POST", "/v1/session", "").header}).Cookies()[0]
+			if cookie.Secure || !behind.Secure {
+				t.Errorf("only what stands behind a proxy that speaks TLS makes cookies for TLS alone, not %v and %v", cookie, behind)
+			}
 		} else {
 			other.refused(401, "UNAUTHORIZED", "GET", "/v1/session", "", as...)
 		}
