@@ -148,23 +148,29 @@ func (a *Auth) Resolve(ctx context.Context, dialect, external string) (Entry, er
 }
 
 // Meant returns the balance of the account that an external id means to a caller:
-// that of own, whose id it spells, if the caller opens it; else that of the account
-// that was brought along under the id, with its entry; else own's again. So nobody
-// takes an id from who brought it by opening an account of that id.
+// that of the account that was brought along under the id, with its entry, if the
+// caller opens it; else that of own, whose id it spells, if the caller opens that;
+// else the first again or, without an entry, the second. So nobody takes an id from
+// who brought it by opening an account of that id, and nobody is kept from an account
+// of theirs by who brought its id along elsewhere.
 func (a *Auth) Meant(ctx context.Context, dialect, external string, own ledger.AccountID, opens func(*ledger.Account) bool) (ledger.Balance, Entry, error) {
-	b, err := a.l.Balance(ctx, own)
-	if err == nil && opens(b.Account) || err != nil && ledger.CodeOf(err) != ledger.NotFound {
+	e, r, err := a.entry(ctx, dialect, external)
+	if err != nil {
+		return ledger.Balance{}, Entry{}, err
+	}
+	if r == nil || e.Account.IsZero() { // nobody's, or a tenant's
+		b, err := a.l.Balance(ctx, own)
 		return b, Entry{}, err
 	}
-	e, r, missing := a.entry(ctx, dialect, external)
-	switch {
-	case missing != nil:
-		return ledger.Balance{}, Entry{}, missing
-	case r == nil || e.Account.IsZero(): // nobody's, or a tenant's
-		return b, Entry{}, err
+	brought, err := a.l.Balance(ctx, e.Account)
+	if err == nil && opens(brought.Account) || err != nil && ledger.CodeOf(err) != ledger.NotFound {
+		return brought, e, err
 	}
-	b, err = a.l.Balance(ctx, e.Account)
-	return b, e, err
+	b, missing := a.l.Balance(ctx, own)
+	if missing == nil && opens(b.Account) || missing != nil && ledger.CodeOf(missing) != ledger.NotFound {
+		return b, Entry{}, missing
+	}
+	return brought, e, err
 }
 
 func (a *Auth) entry(ctx context.Context, dialect, external string) (Entry, *ledger.Record, error) {

@@ -383,6 +383,49 @@ func TestNobodyTakesAnID(t *testing.T) {
 	if _, err := others.Open(t.Context(), native.AccountRequest{ID: "take", AccountID: billing, Unit: "USD"}); err != nil {
 		t.Fatal(err)
 	}
+	// Nor is it taken from who opens both, by somebody of the same tenant.
+	const second = "1355c761-e263-4ada-9b10-d4fe3a8c9455"
+	if _, err := w.Auth.Map(t.Context(), 0, "", auth.Entry{Dialect: auth.Frontier, External: second, Account: account, Tenant: w.Tenant.Number}); err != nil {
+		t.Fatal(err)
+	}
+	w.Open(native.AccountRequest{AccountID: second, Unit: "CREDITS"}, "")
+	for what, spec := range map[string]auth.Spec{
+		"the organization": {Dialect: auth.Frontier, Tenant: w.Tenant.Number, Scopes: auth.Read},
+		"the platform":     {Dialect: auth.Native, Dialects: []string{auth.Frontier}, Everything: true, Scopes: auth.Operator},
+	} {
+		issued, err := w.Auth.Issue(t.Context(), 0, "", spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{billing, second} {
+			r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, url+balanceCall, strings.NewReader(`{"id":"`+id+`"}`))
+			r.SetBasicAuth(issued.Credential.ID, issued.Secret)
+			r.Header.Set("Content-Type", "application/json")
+			resp, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, _ := io.ReadAll(resp.Body); !strings.Contains(string(body), `"amount":"7"`) {
+				t.Errorf("%s reads of %s %d %s", what, id, resp.StatusCode, body)
+			}
+			resp.Body.Close()
+		}
+	}
+	// A tenant's name is not taken by another that brings it along.
+	if err := others.Do(t.Context(), http.MethodPost, "/v1/tenants/others/aliases", map[string]any{"dialect": "frontier", "external": w.Tenant.Name}, nil); err != nil {
+		t.Fatal(err)
+	}
+	whole := w.Issue(auth.Frontier, ledger.AccountID{}, auth.Read)
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/v1beta1/organizations/"+w.Tenant.Name, nil)
+	r.SetBasicAuth(whole.Credential.ID, whole.Secret)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("by its name the organization is answered %d", resp.StatusCode)
+	}
 	for _, api := range []frontier.API{frontier.REST, frontier.Connect} {
 		c := client(w, url, account, api)
 		c.BillingID = billing
@@ -391,13 +434,12 @@ func TestNobodyTakesAnID(t *testing.T) {
 		}
 	}
 	// So does every other call.
-	r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/raystack.frontier.v1beta1.FrontierService/ListBillingTransactions",
+	r, _ = http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/raystack.frontier.v1beta1.FrontierService/ListBillingTransactions",
 		strings.NewReader(`{"orgId":"`+w.Tenant.ID.String()+`","billingId":"`+billing+`"}`))
 	c := client(w, url, account, frontier.Connect)
 	r.SetBasicAuth(c.ClientID, c.ClientSecret)
 	r.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
+	if resp, err = http.DefaultClient.Do(r); err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()

@@ -130,8 +130,8 @@ func (q *request) ownsOrg(scope auth.Scope, tenant ledger.TenantID) error {
 	return nil
 }
 
-// org returns the tenant that an organization's id names: its UUID, one that was
-// brought along, or its name. The credential has to be of it.
+// org returns the tenant that an organization's id names: its UUID, its name, or one
+// that was brought along. The credential has to be of it.
 func (q *request) org(ref string) (ledger.Tenant, error) {
 	t, err := q.findOrg(ref)
 	if ledger.CodeOf(err) == ledger.NotFound {
@@ -143,17 +143,18 @@ func (q *request) org(ref string) (ledger.Tenant, error) {
 	return t, err
 }
 
+// findOrg finds what org returns. What a tenant has of its own comes first: nobody
+// brings another's name along for theirs.
 func (q *request) findOrg(ref string) (ledger.Tenant, error) {
+	find := q.s.ledger.TenantByName
 	if id, ok := parseUUID(ref); ok {
-		t, err := q.s.ledger.TenantByID(q.ctx, id)
-		if ledger.CodeOf(err) != ledger.NotFound {
-			return t, err
-		}
+		find = func(ctx context.Context, _ string) (ledger.Tenant, error) { return q.s.ledger.TenantByID(ctx, id) }
+	}
+	if t, err := find(q.ctx, ref); ledger.CodeOf(err) != ledger.NotFound {
+		return t, err
 	}
 	e, err := q.s.auth.Resolve(q.ctx, auth.Frontier, ref)
 	switch {
-	case ledger.CodeOf(err) == ledger.NotFound:
-		return q.s.ledger.TenantByName(q.ctx, ref)
 	case err != nil:
 		return ledger.Tenant{}, err
 	case !e.Account.IsZero():
