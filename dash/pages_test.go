@@ -1,6 +1,7 @@
 package dash_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"math/big"
@@ -73,6 +74,35 @@ func TestPages(t *testing.T) {
 		}
 		b.check()
 	}
+}
+
+// TestLong shows names, metadata and amounts that are long and have no place to
+// break at, on a telephone; and metadata as it was written.
+func TestLong(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir(), "")
+	long := strings.Repeat("W", 64)
+	id := s.call("POST", "/v1/accounts", object{"unit": "USD", "name": long + long, "metadata": object{
+		long: long, "order": json.Number("12345678901234567890"), "open": true}})["id"].(string)
+	s.call("POST", "/v1/accounts/"+id+"/topups", object{"id": long, "amount": "1" + strings.Repeat("0", 27), "reason": long + long,
+		"metadata": object{"rate": json.Number("1.10")}})
+	b := open(t, s)
+	b.visit("/")
+	b.signIn(s.token)
+	for _, page := range []string{"/", "/accounts", "/journal", "/accounts/" + id} {
+		b.turnTo(page)
+		for _, width := range []int64{360, 1280} {
+			b.size(width, 740)
+			b.ready()
+			b.fits(page)
+			if b.is(`[...document.querySelectorAll(".amount")].some((e) => !e.closest(".scroll") && e.getBoundingClientRect().right > e.parentElement.closest("div, dl, p, section").getBoundingClientRect().right + 1)`) {
+				t.Errorf("%s, %d wide: an amount is cut off", page, width)
+			}
+		}
+	}
+	b.until("the account's metadata stand there", `document.querySelector(".metadata").textContent.includes("order12345678901234567890")`)
+	b.click(`//button[starts-with(@aria-label, "More about")]`)
+	b.until("the entry's metadata stand there", `[...document.querySelectorAll(".more dd")].some((e) => e.textContent === "1.10")`)
 }
 
 // TestKeyboard signs in, finds an account and tops it up without a mouse.

@@ -81,9 +81,13 @@ export async function ask(method, address, { query, body, more, signal } = {}) {
 // call makes a call and returns its data.
 export async function call(method, address, options) {
   const response = await ask(method, address, options);
-  const { data } = await whole(response.json(), options?.signal);
+  const { data } = await whole(response.text().then((text) => JSON.parse(text, asWritten)), options?.signal);
   return data;
 }
+
+// asWritten keeps the text of a number that would be another one here: metadata
+// has ids in it. Browsers that do not tell the text round them.
+const asWritten = (_, v, from) => (typeof v === 'number' && from && String(v) !== from.source ? from.source : v);
 
 // whole waits for the rest of an answer, which may break off.
 export async function whole(reading, signal) {
