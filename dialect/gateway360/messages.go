@@ -346,7 +346,7 @@ func (s *server) charge(q *sending) error {
 	defer cancel()
 	if err := s.pay(ctx, q); err != nil {
 		// They are sent: to say anything else would have them sent again.
-		s.o.Logger.Error("messages were sent, and what they cost is still on hold: capture or release it", "dialect", auth.Gateway360,
+		s.o.Logger.Error("messages were sent, and what they cost was not taken: capture or release the hold, if it is open", "dialect", auth.Gateway360,
 			"account", q.account.ID, "hold", q.id, "error", err)
 	}
 	return nil
@@ -462,16 +462,20 @@ func (s *server) pay(ctx context.Context, q *sending) error {
 		}
 		cmd.Answer = &ledger.Text{Data: data}
 	}
+	revenue := ledger.SystemID(q.account.Book, q.account.Unit, ledger.Revenue)
+	usage := ledger.Usage{Category: "sms", Count: money.New(n), Unit: "messages"}
 	if n == 0 {
 		cmd.Ops = []ledger.Op{&ledger.Release{Hold: q.id}}
 	} else {
-		to := []ledger.Payee{{To: ledger.SystemID(q.account.Book, q.account.Unit, ledger.Revenue), Amount: total}}
-		cmd.Ops = []ledger.Op{&ledger.Capture{Hold: q.id, To: to, Final: true, Text: noteOf("sms/send"),
-			Usage: ledger.Usage{Category: "sms", Count: money.New(n), Unit: "messages"}}}
+		cmd.Ops = []ledger.Op{&ledger.Capture{Hold: q.id, To: []ledger.Payee{{To: revenue, Amount: total}}, Final: true, Text: noteOf("sms/send"), Usage: usage}}
 	}
 	for try := time.Duration(1); ; try *= 2 {
 		_, err := s.ledger.Post(ctx, cmd)
-		if !ledger.CodeOf(err).Retryable() {
+		switch code := ledger.CodeOf(err); {
+		case (code == ledger.HoldClosed || code == ledger.HoldExpired) && n > 0: // by somebody else, meanwhile
+			cmd.Ops = []ledger.Op{&ledger.Transfer{Kind: ledger.Charge, From: q.account.ID, To: revenue, Amount: total, Text: noteOf("sms/send"), Usage: usage}}
+			continue
+		case !code.Retryable():
 			return err
 		}
 		select {

@@ -16,6 +16,7 @@ import (
 
 	"saldo/auth"
 	"saldo/dialect/dialecttest"
+	"saldo/dialect/native"
 	"saldo/ledger"
 )
 
@@ -475,6 +476,37 @@ func TestNobodyKnows(t *testing.T) {
 			}
 			s.want(t, "0.950000 0.050000")
 		}
+	}
+}
+
+// TestHoldEnded has somebody end the hold while messages are handed on: they are
+// paid for all the same.
+func TestHoldEnded(t *testing.T) {
+	var s *shop
+	s = newShop(t, dialecttest.Open(t), sinkFunc(func(ctx context.Context, b *Batch) ([]Sent, error) {
+		a, err := s.Ledger.Account(ctx, s.account)
+		if err != nil {
+			return nil, err
+		}
+		for row, err := range s.Ledger.Scan(ctx, ledger.Query{List: ledger.ListHolds, Book: a.Book, Tenant: a.Tenant, Account: a.ID, Open: true}) {
+			if err != nil {
+				return nil, err
+			}
+			if _, err := s.Native.Release(ctx, row.Hold.ID, native.HoldRequest{ID: s.ID("release")}); err != nil {
+				return nil, err
+			}
+		}
+		return make([]Sent, len(b.Messages)), nil
+	}), "EUR", "1")
+	body := s.body(nil, to("34612345678"), to("34612345679"))
+	for range 2 { // a repeat is answered as the first
+		if _, got := s.call(pathSend, body, "k"); became(t, got) != "ok ok" {
+			t.Error(got)
+		}
+		s.want(t, "0.900000 0.000000")
+	}
+	if got := s.used(); got != "2 messages" {
+		t.Errorf("used is %s", got)
 	}
 }
 
