@@ -1,6 +1,10 @@
 package ledger
 
-import "saldo/money"
+import (
+	"slices"
+
+	"saldo/money"
+)
 
 // An Event is an entry of a book's journal: a command, by its id and
 // fingerprint, and what became of it. What it did is spelled out, so that
@@ -171,6 +175,40 @@ func (e *Event) EachID(use func(id string, n uint32)) {
 			use(id, uint32(n))
 		}
 	}
+}
+
+// TextIsOf reports whether the event's nth text (from 1) goes when an account is
+// erased that the event touched. What the event says of other accounts alone does
+// not: their profiles, why their settings were changed, what they paid each other.
+func (e *Event) TextIsOf(id AccountID, n uint32) bool {
+	said, mine := false, false
+	about := func(text uint32, accounts ...AccountID) {
+		if text == n {
+			said, mine = true, mine || slices.Contains(accounts, id)
+		}
+	}
+	for i := range e.Opened {
+		about(e.Opened[i].Profile, e.Opened[i].Account)
+	}
+	for i := range e.Set {
+		about(e.Set[i].Profile, e.Set[i].Account)
+		about(e.Set[i].Reason, e.Set[i].Account)
+	}
+	through := func(via AccountID) AccountID {
+		if via.IsZero() {
+			return via
+		}
+		return id // it may be on the way to who pays, which the event does not say
+	}
+	for i := range e.Transfers {
+		p := &e.Transfers[i]
+		about(p.Text, p.From, p.To, through(p.Via))
+	}
+	for i := range e.Holds {
+		h := &e.Holds[i]
+		about(h.Text, h.Account, through(h.Via))
+	}
+	return mine || !said
 }
 
 // after returns the balance of an account after the event.

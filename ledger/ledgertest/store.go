@@ -25,7 +25,7 @@ func Store(t *testing.T, place func(t *testing.T) (open func() (s ledger.Store, 
 	}{
 		{"missing", testMissing}, {"append", testAppends}, {"load", testLoads}, {"events", testEvents}, {"statement", testStatements},
 		{"accounts", testAccounts}, {"holds", testHolds}, {"records", testRecords}, {"index", testRecordIndex}, {"deadlines", testDeadlines},
-		{"search", testSearch}, {"usage", testUsage}, {"reopen", testReopens},
+		{"search", testSearch}, {"erasure", testErasure}, {"usage", testUsage}, {"reopen", testReopens},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := &shop{T: t, open: place(t), books: map[ledger.BookID]*ledger.Replay{}, now: ledger.TimeOf(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC))}
@@ -658,6 +658,57 @@ func testSearch(s *shop) {
 	s.list("another tenant's", q, accountOf)
 	s.do(command("", &ledger.SetAccount{Account: usdAccount(0x14), Profile: &ledger.Text{Data: []byte(`{"name":"Eve"}`)}}))
 	s.list("after a change", ledger.Query{List: ledger.ListSearch, Tenant: 1, Word: "ada"}, accountOf, "13")
+}
+
+// testErasure erases an account of events that say something of others, too: its
+// sub-accounts, and who was paid in the same batch.
+func testErasure(s *shop) {
+	const parent, other, child, drawn = 0x11, 0x12, 0x13, 0x14
+	var gone, left []ledger.TextKey
+	n := uint32(0)
+	text := func(list *[]ledger.TextKey, data string) *ledger.Text {
+		n++
+		*list = append(*list, ledger.TextKey{Book: 1, TextAt: ledger.TextAt{Seq: 2, N: n}})
+		return &ledger.Text{Salt: [16]byte{1}, Data: []byte(data)}
+	}
+	pay := func(from, to byte, said *ledger.Text) ledger.Op {
+		t := &ledger.Transfer{Kind: ledger.Move, From: usdAccount(from), To: usdAccount(to), Amount: money.New(1), Text: said}
+		if to == 0 {
+			t.Kind, t.To = ledger.Charge, ledger.SystemID(1, 0, ledger.Revenue)
+		}
+		return t
+	}
+	s.do(opening(1))
+	all := command("all",
+		&ledger.OpenAccount{ID: usdAccount(child), Mode: ledger.Own, Parent: usdAccount(parent), Profile: text(&left, `{"name":"Carl"}`)},
+		&ledger.OpenAccount{ID: usdAccount(drawn), Mode: ledger.Drawing, Parent: usdAccount(parent), Profile: text(&left, `{"name":"Dora"}`)},
+		&ledger.SetAccount{Account: usdAccount(parent), Profile: text(&gone, `{"name":"Pia"}`), Reason: text(&gone, "Pia's")},
+		&ledger.SetAccount{Account: usdAccount(other), Profile: text(&left, `{"name":"Otto"}`), Reason: text(&left, "Otto's")},
+		pay(parent, other, text(&gone, "of Pia")), pay(other, parent, text(&gone, "for Pia")), pay(drawn, 0, text(&gone, "paid by Pia")),
+		pay(other, child, text(&left, "of Otto for Carl")),
+		&ledger.PlaceHold{ID: "h", Account: usdAccount(drawn), Amount: money.New(1), Text: text(&gone, "held of Pia's")},
+		&ledger.PlaceHold{ID: "i", Account: usdAccount(other), Amount: money.New(1), Text: text(&left, "held of Otto's")})
+	large := strings.Repeat("large", 1<<10)
+	all.Records = []ledger.RecordWrite{{Kind: "k", Key: "is", Data: text(&left, large).Data}, {Kind: "k", Key: "was", Data: text(&gone, large).Data}}
+	s.do(all)
+	s.do(write("was", ledger.RecordWrite{Data: []byte("small")}))
+	s.do(command("", &ledger.Erase{Account: usdAccount(parent)}))
+	if err := s.Store.(interface{ WaitErased(context.Context) error }).WaitErased(context.Background()); err != nil {
+		s.Fatal(err)
+	}
+	for i, t := range s.load(&ledger.Keys{Texts: gone}).Texts {
+		if t != nil {
+			s.Errorf("text %d is there: %s", gone[i].N, t.Data)
+		}
+	}
+	for i, t := range s.load(&ledger.Keys{Texts: left}).Texts {
+		if t == nil {
+			s.Errorf("text %d, of others, is gone", left[i].N)
+		}
+	}
+	for word, found := range map[string][]string{"pia": nil, "carl": {"13"}, "dora": {"14"}, "otto": {"12"}} {
+		s.list("search of "+word, ledger.Query{List: ledger.ListSearch, Tenant: 1, Word: word}, accountOf, found...)
+	}
 }
 
 // testUsage has accounts three deep use things on several days, in one batch and

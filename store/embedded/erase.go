@@ -19,7 +19,7 @@ import (
 // last.
 //
 // What goes: the texts of every event up to the erasure that touched the
-// account. A text that is the data of a record which still is stays: it is the
+// account, but for those of others (see [ledger.Event.TextIsOf]). A text that is the data of a record which still is stays: it is the
 // record's, and goes when the account's own are erased after the record is.
 //
 // Texts are deleted at once. Then the tables that had them, or words of them, are
@@ -242,6 +242,9 @@ func (e *erasure) erase() error {
 func (e *erasure) event(ev *ledger.Event) error {
 	for n := range ev.Texts {
 		at := ledger.TextAt{Seq: ev.Seq, N: uint32(n) + 1}
+		if !ev.TextIsOf(e.id, at.N) {
+			continue
+		}
 		kept, err := e.isRecords(ev, at)
 		if err != nil {
 			return err

@@ -17,7 +17,7 @@ import (
 // goes last.
 //
 // What goes: the texts of every event up to the erasure that touched the
-// account. A text that is the data of a record which still is stays: it is the
+// account, but for those of others (see [ledger.Event.TextIsOf]). A text that is the data of a record which still is stays: it is the
 // record's, and goes when the account's own are erased after the record is.
 type eraser struct {
 	s    *Store
@@ -99,7 +99,11 @@ func (er *eraser) round(ctx context.Context) error {
 	return err
 }
 
+// eraseAtOnce bounds the texts that one statement deletes.
+const eraseAtOnce = 1000
+
 func (er *eraser) erase(ctx context.Context, of erasure) error {
+	var gone goneTexts
 	for row, err := range er.s.Scan(ctx, ledger.Query{List: ledger.ListStatement, Account: of.account}) {
 		if err != nil {
 			return err
@@ -107,20 +111,49 @@ func (er *eraser) erase(ctx context.Context, of erasure) error {
 		if row.Event.Seq > of.seq {
 			break
 		}
-		if len(row.Event.Texts) == 0 {
-			continue
+		gone.add(row.Event, of.account)
+		if len(gone.n) >= eraseAtOnce {
+			if err := er.delete(ctx, of.book, &gone); err != nil {
+				return err
+			}
+			gone = goneTexts{}
 		}
-		if err := er.exec(ctx, `DELETE FROM saldo.texts t WHERE t.book = $1 AND t.seq = $2
-			AND NOT EXISTS (SELECT 1 FROM saldo.records r WHERE r.book = $1 AND r.text_seq = $2 AND r.text_n = t.n AND (r.book, r.kind, r.key)
-				IN (SELECT $1::bigint, k.kind, k.key FROM unnest($3::bytea[], $4::bytea[]) AS k (kind, key)))`,
-			int64(of.book), int64(row.Event.Seq),
-			column(row.Event.Records, func(r ledger.RecordChange) []byte { return []byte(r.Kind) }),
-			column(row.Event.Records, func(r ledger.RecordChange) []byte { return []byte(r.Key) })); err != nil {
-			return err
-		}
+	}
+	if err := er.delete(ctx, of.book, &gone); err != nil {
+		return err
 	}
 	// Unless the account was erased again since.
 	return er.exec(ctx, `DELETE FROM saldo.erasures WHERE account = $1 AND seq = $2`, uid(of.account), int64(of.seq))
+}
+
+// goneTexts are texts that are to go, and the records that their events wrote.
+type goneTexts struct {
+	seq, n    []int64
+	kind, key [][]byte
+}
+
+func (g *goneTexts) add(e *ledger.Event, id ledger.AccountID) {
+	for n := range e.Texts {
+		if e.TextIsOf(id, uint32(n)+1) {
+			g.seq, g.n = append(g.seq, int64(e.Seq)), append(g.n, int64(n)+1)
+		}
+	}
+	for i := range e.Records {
+		if r := &e.Records[i]; r.Text != 0 {
+			g.kind, g.key = append(g.kind, []byte(r.Kind)), append(g.key, []byte(r.Key))
+		}
+	}
+}
+
+func (er *eraser) delete(ctx context.Context, book ledger.BookID, g *goneTexts) error {
+	if len(g.n) == 0 {
+		return nil
+	}
+	return er.exec(ctx, `DELETE FROM saldo.texts t USING unnest($2::bigint[], $3::bigint[]) AS gone (seq, n)
+		WHERE t.book = $1 AND t.seq = gone.seq AND t.n = gone.n
+		AND NOT EXISTS (SELECT 1 FROM saldo.records r WHERE r.book = $1 AND r.text_seq = t.seq AND r.text_n = t.n AND (r.book, r.kind, r.key)
+			IN (SELECT $1::bigint, k.kind, k.key FROM unnest($4::bytea[], $5::bytea[]) AS k (kind, key)))`,
+		int64(book), g.seq, g.n, g.kind, g.key)
 }
 
 func (er *eraser) exec(ctx context.Context, sql string, args ...any) error {
