@@ -475,6 +475,9 @@ func (s *server) pay(ctx context.Context, q *sending) error {
 		case (code == ledger.HoldClosed || code == ledger.HoldExpired) && n > 0: // by somebody else, meanwhile
 			cmd.Ops = []ledger.Op{&ledger.Transfer{Kind: ledger.Charge, From: q.account.ID, To: revenue, Amount: total, Text: noteOf("sms/send"), Usage: usage}}
 			continue
+		case code == ledger.IDTaken && cmd.ID != "": // by somebody who has seen the hold, for something else
+			cmd.ID = ""
+			continue
 		case !code.Retryable():
 			return err
 		}

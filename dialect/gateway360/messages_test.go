@@ -479,34 +479,53 @@ func TestNobodyKnows(t *testing.T) {
 	}
 }
 
-// TestHoldEnded has somebody end the hold while messages are handed on: they are
-// paid for all the same.
+// TestHoldEnded has somebody end the hold while messages are handed on, or take the
+// id under which they would be paid: they are paid for all the same.
 func TestHoldEnded(t *testing.T) {
-	var s *shop
-	s = newShop(t, dialecttest.Open(t), sinkFunc(func(ctx context.Context, b *Batch) ([]Sent, error) {
-		a, err := s.Ledger.Account(ctx, s.account)
-		if err != nil {
-			return nil, err
-		}
-		for row, err := range s.Ledger.Scan(ctx, ledger.Query{List: ledger.ListHolds, Book: a.Book, Tenant: a.Tenant, Account: a.ID, Open: true}) {
-			if err != nil {
-				return nil, err
+	for _, c := range []struct {
+		what   string
+		meddle func(s *shop, ctx context.Context, hold string) error
+		again  string // what is said to a repeat
+	}{
+		{"ended", func(s *shop, ctx context.Context, hold string) error {
+			_, err := s.Native.Release(ctx, hold, native.HoldRequest{ID: s.ID("release")})
+			return err
+		}, "ok ok"},
+		{"id taken", func(s *shop, ctx context.Context, hold string) error {
+			_, err := s.Native.TopUp(ctx, s.account.String(), native.TransferRequest{ID: hold + "-paid", Amount: "0.01"})
+			return err
+		}, idBad},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			var s *shop
+			s = newShop(t, dialecttest.Open(t), sinkFunc(func(ctx context.Context, b *Batch) ([]Sent, error) {
+				a, err := s.Ledger.Account(ctx, s.account)
+				if err != nil {
+					return nil, err
+				}
+				for row, err := range s.Ledger.Scan(ctx, ledger.Query{List: ledger.ListHolds, Book: a.Book, Tenant: a.Tenant, Account: a.ID, Open: true}) {
+					if err == nil {
+						err = c.meddle(s, ctx, row.Hold.ID)
+					}
+					if err != nil {
+						return nil, err
+					}
+				}
+				return make([]Sent, len(b.Messages)), nil
+			}), "EUR", "1")
+			body := s.body(nil, to("34612345678"), to("34612345679"))
+			for _, want := range []string{"ok ok", c.again} {
+				if _, got := s.call(pathSend, body, "k"); became(t, got) != want {
+					t.Errorf("it is %s, want %s", got, want)
+				}
 			}
-			if _, err := s.Native.Release(ctx, row.Hold.ID, native.HoldRequest{ID: s.ID("release")}); err != nil {
-				return nil, err
+			if got := s.used(); got != "2 messages" {
+				t.Errorf("used is %s", got)
 			}
-		}
-		return make([]Sent, len(b.Messages)), nil
-	}), "EUR", "1")
-	body := s.body(nil, to("34612345678"), to("34612345679"))
-	for range 2 { // a repeat is answered as the first
-		if _, got := s.call(pathSend, body, "k"); became(t, got) != "ok ok" {
-			t.Error(got)
-		}
-		s.want(t, "0.900000 0.000000")
-	}
-	if got := s.used(); got != "2 messages" {
-		t.Errorf("used is %s", got)
+			if left := s.left(); !strings.HasSuffix(left, " 0.000000") {
+				t.Errorf("left is %s", left)
+			}
+		})
 	}
 }
 
