@@ -291,6 +291,11 @@ func TestSession(t *testing.T) {
 	}
 	b.visit("/accounts")
 	b.shows("A token of the native API")
+	b.shows("The session has ended")
+	b.signIn(s.token)
+	b.press("Sign out")
+	b.shows("A token of the native API")
+	b.hides("The session has ended")
 }
 
 // TestFinds finds accounts by everything that they are called.

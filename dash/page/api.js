@@ -1,5 +1,5 @@
 // Calls of the native API, in the browser's session.
-import { connection, session, remembered } from './state.js';
+import { connection, ended, session, remembered } from './state.js';
 
 // A Refusal is the API's error, with its members. A Lost is no answer at all:
 // what was asked may have been done.
@@ -71,10 +71,7 @@ export async function ask(method, address, { query, body, more, signal } = {}) {
     refusal = (await response.json()).error;
   } catch { /* something between here and the server answered */ }
   refusal ||= { code: 'UNREADABLE', message: `The server answered ${response.status} in words that are not the API's`, retryable: true };
-  if (response.status === 401 && session.get()) {
-    remembered.set('signed-in', null);
-    session.set(null);
-  }
+  if (response.status === 401 && session.get()) over();
   throw new Refusal(response.status, refusal);
 }
 
@@ -142,15 +139,23 @@ export async function readSession() {
   try {
     session.set(await get('/v1/session'));
   } catch (error) {
-    if (error.status === 401) remembered.set('signed-in', null);
-    if (!(error instanceof Lost)) session.set(null);
+    if (error.status === 401) over();
+    else if (!(error instanceof Lost)) session.set(null);
     else setTimeout(readSession, 2000);
   }
+}
+
+// over forgets a session that the server knows no more.
+function over() {
+  remembered.set('signed-in', null);
+  ended.set(true);
+  session.set(null);
 }
 
 export async function signIn(token) {
   const who = await call('POST', '/v1/session', { more: { Authorization: 'Bearer ' + token } });
   remembered.set('signed-in', '1');
+  ended.set(false);
   session.set(who);
 }
 

@@ -3,10 +3,11 @@ import { html, useState } from './html.js';
 import { signIn, Lost } from './api.js';
 import { Field } from './parts.js';
 import { useTitle } from './router.js';
+import { ended } from './state.js';
 
 export function SignIn() {
   useTitle('Sign in');
-  const [error, setError] = useState(null);
+  const [error, setError] = useState(ended.get() ? 'The session has ended: 12 hours are over, or its token was revoked.' : null);
   const [busy, setBusy] = useState(false);
   const submit = async (e) => {
     e.preventDefault();

@@ -28,6 +28,9 @@ export function useStore(s) {
 // nobody is, or what GET /v1/session says.
 export const session = store(undefined);
 
+// ended says that the last session was ended by the server, and not by a person here.
+export const ended = store(false);
+
 // connection says whether the server answers. since is when it last did.
 export const connection = store({ up: true, since: new Date() });
 
