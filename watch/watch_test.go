@@ -510,7 +510,7 @@ func TestAccountRulesCatchUp(t *testing.T) {
 	}
 }
 
-func mustThreshold(t *testing.T, s string) Threshold {
+func mustThreshold(t testing.TB, s string) Threshold {
 	t.Helper()
 	x, err := ParseThreshold(s)
 	must(t, err)

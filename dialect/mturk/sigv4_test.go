@@ -253,6 +253,7 @@ func TestSignedOverConnections(t *testing.T) {
 		"a port":                     {change: func(s *signing) {}},
 		"a header that is not there": {change: func(s *signing) { s.header["x-amz-absent"] = "" }},
 		"signed by another name":     {change: func(s *signing) { s.header["x-amz-target"] = "x" }, want: "InvalidSignatureException"},
+		"an unsigned target":         {change: func(s *signing) { delete(s.header, "x-amz-target") }, want: "InvalidSignatureException"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tt.change == nil {
