@@ -189,7 +189,7 @@ type Raise struct {
 type Expire struct{ Holds []Ref }
 
 // Erase removes the free text of an account: its profile, and the texts of
-// every event that touched it.
+// every event that touched it, but for those of others (see [Event.TextIsOf]).
 type Erase struct{ Account AccountID }
 
 // A RecordWrite creates, replaces, changes or deletes a record.

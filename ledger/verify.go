@@ -219,12 +219,12 @@ func (v *verifier) texts(r *Replay, e *Event) error {
 	}
 	for n, text := range snap.Texts {
 		if text == nil {
-			ok, err := v.erased(r, e)
+			ok, err := v.erased(e, uint32(n+1))
 			if err != nil {
 				return err
 			}
 			if !ok {
-				return fmt.Errorf("text %d is missing, and no account of the event was erased", n+1)
+				return fmt.Errorf("text %d is missing, and no account that it is of was erased", n+1)
 			}
 			v.report.Erased++
 			continue
@@ -237,12 +237,14 @@ func (v *verifier) texts(r *Replay, e *Event) error {
 	return nil
 }
 
-// erased reports whether an event's texts may be gone: an account that it
-// touched was erased later.
-func (v *verifier) erased(r *Replay, e *Event) (bool, error) {
+// erased reports whether an event's nth text may be gone: an account that it is
+// of was erased later.
+func (v *verifier) erased(e *Event, n uint32) (bool, error) {
 	var keys Keys
 	for i := range e.Touched {
-		keys.Accounts = append(keys.Accounts, e.Touched[i].Account)
+		if id := e.Touched[i].Account; e.TextIsOf(id, n) {
+			keys.Accounts = append(keys.Accounts, id)
+		}
 	}
 	snap, err := v.store.Load(v.ctx, &keys)
 	if err != nil {

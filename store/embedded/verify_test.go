@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -83,5 +84,40 @@ func TestVerifyMisses(t *testing.T) {
 	s.views.swap(s.db.NewSnapshot())
 	if _, err := ledger.Verify(ctx, s, ledger.VerifyOptions{}); err == nil {
 		t.Error("a refund that nobody made is seen by nobody")
+	}
+}
+
+// TestVerifyMissesText has a reason that is gone, of an account that nobody has
+// erased: only the one above it was, which the same event touched.
+func TestVerifyMissesText(t *testing.T) {
+	ctx := context.Background()
+	s := openStore(t, t.TempDir(), testOptions())
+	l, err := ledger.Open(ctx, s, ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	usd := money.Unit{Code: "USD", Scale: 2, Kind: money.Currency}
+	for _, ops := range [][]ledger.Op{
+		{&ledger.OpenBook{}, &ledger.AddUnit{Unit: usd}, &ledger.OpenAccount{ID: account(1), Unit: "USD", Mode: ledger.Own, Profile: &ledger.Text{Data: []byte(`{"name":"Ada"}`)}},
+			&ledger.OpenAccount{ID: account(2), Parent: account(1), Mode: ledger.Own},
+			&ledger.Transfer{Kind: ledger.TopUp, From: ledger.SystemID(1, 0, ledger.Cash), To: account(2), Amount: money.New(1), Text: &ledger.Text{Data: []byte(`{"reason":"birthday"}`)}}},
+		{&ledger.Erase{Account: account(1)}},
+	} {
+		if _, err := l.Post(ctx, &ledger.Command{Tenant: 1, Book: 1, Ops: ops}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(l.Close(), s.WaitErased(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := ledger.Verify(ctx, s, ledger.VerifyOptions{}); err != nil || report.Erased != 1 || report.Texts != 1 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	if err := s.db.Delete(textKey(nil, 1, ledger.TextAt{Seq: 1, N: 2}), nil); err != nil {
+		t.Fatal(err)
+	}
+	s.views.swap(s.db.NewSnapshot())
+	if _, err := ledger.Verify(ctx, s, ledger.VerifyOptions{}); err == nil {
+		t.Error("a reason is missed by nobody")
 	}
 }
