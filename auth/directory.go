@@ -86,7 +86,7 @@ func (a *Auth) others(ctx context.Context, e *Entry) error {
 		return ledger.Errorf(ledger.Exists, "the %s id %q means something else already; unmap it there first", e.Dialect, e.External)
 	}
 	own, ok := ownID(e.Dialect, e.External)
-	if !ok || own == e.Account {
+	if r != nil || !ok || own == e.Account { // who was first with an id keeps it
 		return nil
 	}
 	switch _, err := a.l.Account(ctx, own); ledger.CodeOf(err) {

@@ -99,3 +99,37 @@ func TestDirectory(t *testing.T) {
 		t.Errorf("mapped anew: %v", err)
 	}
 }
+
+// TestOpenedUnderAnother opens an account under an id that another was brought along
+// with: to who opens both it stays the other's, and so does the token of that SID.
+func TestOpenedUnderAnother(t *testing.T) {
+	b, ctx := newBench(t), t.Context()
+	const sid = "AC0123456789ABCDEF0123456789abcdef"
+	if _, err := b.Map(ctx, 0, "", Entry{Twilio, sid, b.top, b.tenant}); err != nil {
+		t.Fatal(err)
+	}
+	taken, _ := ledger.ParseAccountID(sid[2:])
+	_, err := b.l.Post(ctx, &ledger.Command{Tenant: b.tenant, Book: 1, Ops: []ledger.Op{&ledger.OpenAccount{ID: taken, Named: true, Parent: b.side, Mode: ledger.Drawing}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		root, want ledger.AccountID
+	}{
+		"the whole tenant":    {ledger.AccountID{}, b.top},
+		"whose it is":         {b.top, b.top},
+		"who opened the one":  {b.side, taken},
+		"who opens something": {b.child, b.top},
+	} {
+		cred := b.issue(t, Spec{Dialect: Native, Root: c.root, Scopes: Read}).Credential
+		got, _, err := b.Meant(ctx, Twilio, sid, taken, func(a *ledger.Account) bool { return b.Opens(ctx, &cred, a) })
+		if err != nil || got.Account.ID != c.want {
+			t.Errorf("%s: %v, %v", what, got.Account, err)
+		}
+	}
+	_, err = b.Issue(ctx, 0, "", Spec{Dialect: Twilio, Tenant: b.tenant, Root: taken, Scopes: Read})
+	wantCode(t, "a token of another's SID", err, ledger.Exists)
+	if made := b.issue(t, Spec{Dialect: Twilio, Root: b.top, Scopes: Read}); made.Credential.ID != sid {
+		t.Errorf("whose SID it is has a token for %s", made.Credential.ID)
+	}
+}

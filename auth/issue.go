@@ -169,9 +169,16 @@ func (a *Auth) adding(ctx context.Context, spec *Spec, keyID, secret string) (wr
 	}
 	number = numberKey(n)
 	var named []ledger.RecordWrite
-	if own, _ := ownID(Twilio, keyID); spec.Dialect == Twilio && !spec.APIKey && own != spec.Root {
-		// A token's key id is its account's SID: who brings the one along brings the other.
-		if named, err = a.mapping(ctx, &Entry{Twilio, keyID, spec.Root, spec.Tenant}); err != nil {
+	if spec.Dialect == Twilio && !spec.APIKey {
+		// A token's key id is its account's SID: who brings the one along brings the
+		// other, and an account that was opened under another's has no token of that.
+		e := &Entry{Twilio, keyID, spec.Root, spec.Tenant}
+		if own, _ := ownID(Twilio, keyID); own == spec.Root {
+			err = a.others(ctx, e)
+		} else {
+			named, err = a.mapping(ctx, e)
+		}
+		if err != nil {
 			return nil, "", err
 		}
 	}
