@@ -75,7 +75,7 @@ and 'saldo verify --expect' proves later that nothing was cut off.`,
 }
 
 func (a *app) showBackup(v any) error {
-	if a.structured() {
+	if a.whole() {
 		return a.show(v)
 	}
 	o, err := asObject(v)

@@ -195,7 +195,7 @@ func runScenarios(ctx context.Context, o bench.Options, names []string) (reports
 }
 
 func (a *app) showBench(reports []*bench.Report) error {
-	if a.structured() && a.output != "csv" {
+	if a.whole() {
 		return a.show(reports)
 	}
 	rows := []object{}

@@ -109,7 +109,7 @@ func subject(path string, body object) (name, address string) {
 
 // showMovement prints what a movement changed, and the new balance.
 func (a *app) showMovement(data json.RawMessage, replayed bool) error {
-	if a.structured() {
+	if a.whole() {
 		return a.show(data)
 	}
 	o, err := asObject(data)
@@ -126,7 +126,7 @@ func (a *app) showMovement(data json.RawMessage, replayed bool) error {
 				rows = append(rows, row)
 			}
 		}
-		if err := a.showList(rows, "id", "kind", "from", "to", "amount", "unit"); err != nil {
+		if err := a.showList(rows, "id", "kind", "from", "to", "amount", "unit"); err != nil || a.output == "csv" {
 			return err
 		}
 		return a.showAfter(o)

@@ -61,6 +61,12 @@ func (a *app) structured() bool {
 	return a.jq != "" || len(a.fields) > 0 || a.output != "" && a.output != "table"
 }
 
+// whole reports whether stdout gets all that the server said, and not the columns
+// of a table or of CSV.
+func (a *app) whole() bool {
+	return a.structured() && (a.output != "csv" || a.jq != "" || len(a.fields) > 0)
+}
+
 // show prints one thing: v is an object, or JSON of one.
 func (a *app) show(v any, columns ...string) error {
 	return a.print(v, func() error {
@@ -119,7 +125,7 @@ func (a *app) showList(list any, columns ...string) error {
 
 // print prints v as a program wants it, or calls people.
 func (a *app) print(v any, people func() error) error {
-	if a.output == "csv" && a.jq == "" && len(a.fields) == 0 || !a.structured() {
+	if !a.whole() {
 		return people()
 	}
 	plain, err := decoded(v)

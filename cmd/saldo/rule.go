@@ -23,7 +23,7 @@ func (a *app) ruleCommand() *cobra.Command {
 		a.simple(&cobra.Command{Use: "list", Short: "List rules"}, cobra.NoArgs, func(ctx context.Context, s *asker, _ []string) (json.RawMessage, error) {
 			return s.list(ctx, "/v1/rules", nil, 0)
 		}, func(data json.RawMessage) error {
-			if a.structured() && a.output != "csv" {
+			if a.whole() {
 				return a.showList(data)
 			}
 			rows, err := asObjects(data)
@@ -83,7 +83,7 @@ func (a *app) showSent(list json.RawMessage) error {
 // shownRule shows a rule: for people, with its levels in words.
 func (a *app) shownRule(columns ...string) func(json.RawMessage) error {
 	return func(data json.RawMessage) error {
-		if a.structured() && a.output != "csv" {
+		if a.whole() {
 			return a.show(data, columns...)
 		}
 		r, err := asObject(data)

@@ -96,7 +96,7 @@ func (a *app) eventsCommand() *cobra.Command {
 				return err
 			}
 			rows, err := asObjects(data)
-			if err != nil || a.structured() && a.output != "csv" {
+			if err != nil || a.whole() {
 				return errorOr(err, func() error { return a.showList(data) })
 			}
 			for _, o := range rows {

@@ -259,14 +259,14 @@ func reportObject(r ledger.Report) object {
 }
 
 func (a *app) showReport(v any) error {
-	if a.structured() {
+	if a.whole() {
 		return a.show(v)
 	}
 	o, err := asObject(v)
 	if err != nil {
 		return err
 	}
-	if err := a.show(o, "events", "accounts", "holds", "records", "ids", "texts", "erased"); err != nil {
+	if err := a.show(o, "events", "accounts", "holds", "records", "ids", "texts", "erased"); err != nil || a.output == "csv" {
 		return err
 	}
 	fmt.Fprintln(a.stdout)

@@ -325,7 +325,7 @@ func (a *app) testSource(c *cobra.Command, name string) error {
 		row = lookAt(c.Context(), sources[i])
 	}
 	if why := field(row, "why"); why != "" {
-		if a.structured() {
+		if a.whole() {
 			if err := a.show(row); err != nil {
 				return err
 			}
