@@ -253,6 +253,7 @@ func TestSignedOverConnections(t *testing.T) {
 		"a port":                     {change: func(s *signing) {}},
 		"a header that is not there": {change: func(s *signing) { s.header["x-amz-absent"] = "" }},
 		"signed by another name":     {change: func(s *signing) { s.header["x-amz-target"] = "x" }, want: "InvalidSignatureException"},
+		"two credentials":            {extra: "Authorization: x\n", change: func(s *signing) { delete(s.header, "authorization") }, want: "more than one Authorization header"},
 		"an unsigned target":         {change: func(s *signing) { delete(s.header, "x-amz-target") }, want: "InvalidSignatureException"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -463,9 +464,9 @@ func TestKeyring(t *testing.T) {
 	if _, ok := k.find(ids[1]); ok {
 		t.Error("a key that nobody uses is kept for ever")
 	}
-	distinct := [][32]byte{k.id([]byte("ab"), "d", "r"), k.id([]byte("b"), "d", "ra"), k.id([]byte("ab"), "dr", ""), newKeyring(1).id([]byte("ab"), "d", "r")}
+	distinct := [][32]byte{k.id([]byte("ab"), "d", "r"), k.id([]byte("b"), "d", "ra"), k.id([]byte("ab"), "dr", ""), k.id([]byte("ab"), "e", "r"), newKeyring(1).id([]byte("ab"), "d", "r")}
 	slices.SortFunc(distinct, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
-	if len(slices.Compact(distinct)) != 4 {
+	if len(slices.Compact(distinct)) != 5 {
 		t.Error("keys of different days, regions or rings are taken for each other")
 	}
 }

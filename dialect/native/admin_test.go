@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -313,6 +314,23 @@ func TestEvents(t *testing.T) {
 		}
 	}
 	w.must("GET", "/v1/events", "", append(as, "Accept", "application/json")...)
+
+	issued := w.must("POST", "/v1/credentials", `{"scopes":["read"]}`).Data
+	r, err = http.NewRequestWithContext(ctx, "GET", w.url+"/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+issued["secret"].(string))
+	r.Header.Set("Accept", "text/event-stream")
+	revoked, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer revoked.Body.Close()
+	w.must("DELETE", "/v1/credentials/"+issued["id"].(string), "")
+	if _, err := io.ReadAll(revoked.Body); err != nil {
+		t.Errorf("the stream of who is revoked goes on: %v", err)
+	}
 	w.must("PATCH", "/v1/accounts/"+id, `{"status":"open"}`)
 	if got := <-lines; got != fmt.Sprintf("id: %d", len(seen)+1) {
 		t.Errorf("the stream says %q of a new event", got)

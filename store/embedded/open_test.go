@@ -238,6 +238,17 @@ func TestBackupAndRestore(t *testing.T) {
 	want(t, rows(t, again, ledger.Query{List: ledger.ListSearch, Tenant: 1, Word: "ada"}, numbers), "1")
 	openStore(t, backup, testOptions()) // a backup is a store
 
+	// What it says of its end is what it has to have.
+	if err := os.WriteFile(filepath.Join(backup, headsFile), fmt.Appendf(nil, "1 %d %x\n", heads[0].Seq+1, heads[0].Hash), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	short := filepath.Join(t.TempDir(), "short")
+	if _, err := Restore(t.Context(), backup, short, nil); err == nil || !strings.Contains(err.Error(), "does not end where") {
+		t.Errorf("restored what was cut off: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(short, formatFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is a store: %v", err)
+	}
 	if err := os.Remove(filepath.Join(backup, headsFile)); err != nil {
 		t.Fatal(err)
 	}
