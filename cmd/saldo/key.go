@@ -19,7 +19,7 @@ import (
 	"saldo/auth"
 )
 
-var keyColumns = []string{"id", "name", "dialects", "tenant", "account", "scopes", "revoked", "created_at", "last_used_at"}
+var keyColumns = []string{"id", "name", "dialects", "tenant", "account", "scopes", "revoked", "credential_expires_at", "created_at", "last_used_at"}
 
 // keyCommand is saldo key: credentials.
 func (a *app) keyCommand() *cobra.Command {
@@ -104,7 +104,7 @@ func (a *app) secretShown(data json.RawMessage) error {
 	if !a.structured() {
 		a.say("The secret is shown this once.")
 	}
-	return a.show(data, "id", "secret", "name", "dialects", "tenant", "account", "scopes")
+	return a.show(data, "id", "secret", "name", "dialects", "tenant", "account", "scopes", "credential_expires_at")
 }
 
 func (a *app) importKey() *cobra.Command {
