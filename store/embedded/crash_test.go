@@ -99,6 +99,39 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
+// TestRestoreIsDurable cuts the power when a backup was restored: it is there.
+func TestRestoreIsDurable(t *testing.T) {
+	fs := crashfs.New()
+	s, err := Open("data", crashOptions(fs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bk := newBook(1, 1)
+	mustAppend(t, s, bk.batch(bk.open(account(1), ledger.AccountID{}, `{"name":"Ada"}`)))
+	_, err = s.Backup(t.Context(), "backup", nil)
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for what, left := range map[string]func() (*crashfs.FS, string){
+		"the backup": func() (*crashfs.FS, string) { return fs.Crash(0), "backup" },
+		"what was restored": func() (*crashfs.FS, string) {
+			if _, err := restore(t.Context(), fs, "backup", "restored", nil); err != nil {
+				t.Fatal(err)
+			}
+			return fs.Crash(0), "restored"
+		},
+	} {
+		fs, dir := left()
+		heads, err := readHeads(fs, fs.PathJoin(dir, "books"))
+		if err != nil || len(heads) != 1 || heads[0].Hash != bk.head.Hash {
+			t.Errorf("of %s is left %v, %v", what, heads, err)
+		}
+		if made, err := checkFormat(fs, dir); !made || err != nil {
+			t.Errorf("%s is no store: %v", what, err)
+		}
+	}
+}
+
 func cutAt(t *testing.T, n int) {
 	fs := crashfs.New()
 	defer fs.Resume()

@@ -201,8 +201,11 @@ func (c *checker) accounts() error {
 		for _, w := range of {
 			c.expect("search", wordKey(c.key[:0], a.Tenant, w, a.ID))
 		}
+		if len(of) > 0 {
+			c.expect("search", wordsKey(c.key[:0], a.ID))
+			profiles++
+		}
 		words += int64(len(of))
-		profiles += int64(min(1, len(of)))
 	}
 	return errors.Join(
 		c.count("accounts", listed, kTenant, kChild),

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -84,6 +85,66 @@ func TestVerifyMisses(t *testing.T) {
 	s.views.swap(s.db.NewSnapshot())
 	if _, err := ledger.Verify(ctx, s, ledger.VerifyOptions{}); err == nil {
 		t.Error("a refund that nobody made is seen by nobody")
+	}
+}
+
+// TestVerifyMissesDerived takes a row from each derived index, puts one in that is
+// of nobody, and has one be another's.
+func TestVerifyMissesDerived(t *testing.T) {
+	ctx := context.Background()
+	s := openStore(t, t.TempDir(), testOptions())
+	l, err := ledger.Open(ctx, s, ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	usd := money.Unit{Code: "USD", Scale: 2, Kind: money.Currency}
+	_, err = l.Post(ctx, &ledger.Command{Tenant: 1, Book: 1, ID: "h", Ops: []ledger.Op{&ledger.OpenBook{}, &ledger.AddUnit{Unit: usd},
+		&ledger.OpenAccount{ID: account(1), Unit: "USD", Mode: ledger.Own, Profile: &ledger.Text{Data: []byte(`{"name":"Ada"}`)}},
+		&ledger.OpenAccount{ID: account(2), Parent: account(1), Mode: ledger.Own},
+		&ledger.Transfer{Kind: ledger.TopUp, From: ledger.SystemID(1, 0, ledger.Cash), To: account(1), Amount: money.New(10)},
+		&ledger.PlaceHold{Account: account(1), Amount: money.New(5), Expires: ledger.Lifetime{Never: true}}}})
+	if err := errors.Join(err, l.Close(), s.WaitIndexes(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range derivedIndexes() {
+		for _, kind := range d.kinds {
+			var key, value []byte // the last row, which is no system account's
+			for it, err := range each(s.db, []byte{kind}, []byte{kind + 1}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				key, value = bytes.Clone(it.Key()), bytes.Clone(it.Value())
+			}
+			if key == nil {
+				if d.name != "usage" { // where nothing was used
+					t.Fatalf("%s has no rows of kind %q", d.name, kind)
+				}
+				continue
+			}
+			others := bytes.Clone(key)
+			others[5] ^= 0x40
+			for what, rows := range map[string]struct{ gone, more bool }{"lacks a row": {gone: true}, "has a row more": {more: true}, "has another's row": {true, true}} {
+				b := s.db.NewBatch()
+				if rows.gone {
+					err = errors.Join(err, b.Delete(key, nil))
+				}
+				if rows.more {
+					err = errors.Join(err, b.Set(others, value, nil))
+				}
+				if err = errors.Join(err, b.Commit(nil)); err != nil {
+					t.Fatal(err)
+				}
+				if s.VerifyIndexes(ctx, nil) == nil {
+					t.Errorf("the index %s, kind %q, %s, which nobody sees", d.name, kind, what)
+				}
+				if err = errors.Join(s.db.Set(key, value, nil), s.db.Delete(others, nil)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if err := s.VerifyIndexes(ctx, nil); err != nil {
+		t.Error(err)
 	}
 }
 
