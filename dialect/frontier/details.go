@@ -81,7 +81,7 @@ func (q *request) setLimit(org, id string, creditMin int64, dueInDays *int64) er
 		return err
 	}
 	limit, ok := must.Neg()
-	if !ok {
+	if !ok || creditMin == math.MinInt64 { // its opposite is what details would have to show
 		return tooLarge
 	}
 	_, err = q.change(a, func(op *ledger.SetAccount, p *profile) (bool, error) {

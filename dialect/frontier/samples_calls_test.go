@@ -359,6 +359,7 @@ func TestAccountSamples(t *testing.T) {
 	b.rest("details-update", 200, "PUT"+admin+"details", "{owner}", `{"credit_min":"-50","due_in_days":"14"}`)
 	b.rest("details-updated", 200, "GET"+admin+"details", "{owner}", "")
 	b.rest("limits-above-balance", 400, "PUT"+admin+"limits", "{owner}", `{"credit_min":"1"}`)
+	b.rest("limits-too-large", 400, "PUT"+admin+"limits", "{owner}", `{"credit_min":"-9223372036854775808"}`)
 	b.rest("limits-update", 200, "PUT"+admin+"limits", "{owner}", `{"credit_min":"-7"}`)
 	b.rest("limits-updated", 200, "GET"+admin+"details", "{owner}", "")
 	b.rest("details-negative-days", 400, "PUT"+admin+"details", "{owner}", `{"due_in_days":-1}`)
