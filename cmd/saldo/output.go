@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -347,6 +348,17 @@ func (a *app) table() table.Writer {
 	return t
 }
 
+// known is what may begin like a formula: an amount, or a system account.
+var known = regexp.MustCompile(`^(-?[0-9]+(\.[0-9]+)?|@(cash|revenue|fees)(:[A-Z0-9]+)?)$`)
+
+// cell keeps a spreadsheet from taking a text, which may be a customer's, for a formula.
+func cell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) && !known.MatchString(s) {
+		return "'" + s
+	}
+	return s
+}
+
 func (a *app) writeCSV(rows []object, columns []string) error {
 	w := csv.NewWriter(a.stdout)
 	w.UseCRLF = false
@@ -356,7 +368,7 @@ func (a *app) writeCSV(rows []object, columns []string) error {
 	for _, o := range rows {
 		var line []string
 		for _, c := range columns {
-			line = append(line, field(o, c))
+			line = append(line, cell(field(o, c)))
 		}
 		if err := w.Write(line); err != nil {
 			return err

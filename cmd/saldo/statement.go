@@ -49,9 +49,9 @@ func (a *app) statementCommand() *cobra.Command {
 			}
 			columns := []string{"created_at", "id", "kind", "amount", "posted", "unit", "counterparty"}
 			if a.output == "csv" {
-				columns = append(columns, "via", "category", "count", "usage_unit", "of", "hold", "reason", "seq")
+				columns = append(columns, "via", "category", "count", "usage_unit", "of", "hold", "reason", "seq", "forced")
 			} else {
-				columns = append(columns, "reason")
+				columns = append(columns, "reason", "forced")
 			}
 			return a.showList(data, columns...)
 		},

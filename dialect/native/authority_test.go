@@ -183,10 +183,14 @@ func TestCaptureNamesItsHold(t *testing.T) {
 	if got := w.must("GET", "/v1/transfers/job-7-paid", "").Data; got["hold"] != "job/7" {
 		t.Errorf("a transfer: %v", got)
 	}
-	if csv := w.must("GET", "/v1/accounts/"+id+"/statement?limit=1", "", "Accept", "text/csv"); !strings.Contains(string(csv.body), ",job/7\n") {
+	if csv := w.must("GET", "/v1/accounts/"+id+"/statement?limit=1", "", "Accept", "text/csv"); !strings.Contains(string(csv.body), ",job/7,\n") {
 		t.Errorf("CSV: %s", csv.body)
 	}
 	if events := w.must("GET", "/v1/events?limit=1000", ""); !strings.Contains(string(events.body), `"hold":"job/7"`) {
 		t.Errorf("events: %s", events.body)
+	}
+	w.must("POST", "/v1/accounts/"+id+"/charges", `{"id":"back","amount":"500","force":true,"reason":"chargeback"}`)
+	if csv := w.must("GET", "/v1/accounts/"+id+"/statement?limit=1", "", "Accept", "text/csv"); !strings.HasSuffix(string(csv.body), ",,,true\n") {
+		t.Errorf("CSV: %s", csv.body)
 	}
 }

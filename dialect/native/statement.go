@@ -248,7 +248,7 @@ func (q *request) line(a *ledger.Account, e *ledger.Event, l *line, unit money.U
 
 // csvHeader names the columns of a statement.
 var csvHeader = []string{"created_at", "id", "kind", "amount", "posted", "unit", "counterparty", "via", "category", "count",
-	"usage_unit", "reason", "seq", "of", "hold"}
+	"usage_unit", "reason", "seq", "of", "hold", "forced"}
 
 // csv writes a statement as CSV: all of it, unless a limit says how much.
 func (q *request) csv(st *statementQuery) (reply, error) {
@@ -320,7 +320,10 @@ func (q *request) csvRow(row []string, st *statementQuery, e *ledger.Event, l *l
 	if err != nil {
 		return err
 	}
-	via, count := "", ""
+	via, count, forced := "", "", ""
+	if p.Forced {
+		forced = "true"
+	}
 	if !p.Via.IsZero() {
 		via = p.Via.String()
 	}
@@ -329,7 +332,7 @@ func (q *request) csvRow(row []string, st *statementQuery, e *ledger.Event, l *l
 	}
 	copy(row, []string{e.Time.String(), cell(e.TransferID(l.n)), p.Kind.String(), st.unit.Text(l.amount), st.unit.Text(l.posted),
 		st.unit.Code, accountName(other(p, st.account)), via, cell(p.Usage.Category), count, cell(p.Usage.Unit), cell(reason),
-		strconv.FormatUint(e.Seq, 10), cell(of), cell(hold)})
+		strconv.FormatUint(e.Seq, 10), cell(of), cell(hold), forced})
 	return nil
 }
 
