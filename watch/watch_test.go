@@ -121,7 +121,7 @@ func (r *receiver) endpoint(name string) *Endpoint {
 // wait returns the messages once there are n.
 func (r *receiver) wait(t *testing.T, n int) []message {
 	t.Helper()
-	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
 		r.mu.Lock()
 		got := append([]message(nil), r.got...)
 		wrong := r.wrong
@@ -305,7 +305,7 @@ func (w *Watch) now() {
 // until calls ok until it is true.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("in vain: " + what)
 		}

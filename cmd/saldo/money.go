@@ -60,7 +60,7 @@ func (m *mover) send(c *cobra.Command, s *asker, path string, body object, what 
 	data, err := s.call(c.Context(), http.MethodPost, path, body)
 	if err != nil {
 		if made && exitCode(err) == exitRetry {
-			m.app.say("Whether it happened is not known: repeat the command with --id %s", m.id)
+			m.app.say("Repeat the command with --id %s: then it happens once, whether or not it has happened already", m.id)
 		}
 		if s.replayed {
 			m.app.say("This was refused before, under the same id, and is not decided again: a new try needs another --id.")

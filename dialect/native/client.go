@@ -22,9 +22,12 @@ type Client struct {
 	Tenant string       // name or UUID, for credentials that open every tenant
 	HTTP   *http.Client // nil: http.DefaultClient
 	// Tries is how often a call that may be repeated is made until it gives up:
-	// reads, and writes with an id. 0 is 4 times.
+	// reads, and writes with an id. 0 is 4 times. After 15 s it is not made again.
 	Tries int
 }
+
+// patience is for how long a call is tried again.
+const patience = 15 * time.Second
 
 // maxReply is how much of a reply is read.
 const maxReply = 64 << 20
@@ -51,10 +54,11 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	if tries == 0 {
 		tries = 4
 	}
+	until := time.Now().Add(patience)
 	for n := 1; ; n++ {
 		err := c.try(ctx, method, path, body, out)
 		wait, again := worthARetry(err)
-		if !again || !repeatable || n >= tries {
+		if !again || !repeatable || n >= tries || time.Now().Add(wait).After(until) {
 			return err
 		}
 		select {

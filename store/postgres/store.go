@@ -255,8 +255,13 @@ func (s *Store) fix(ctx context.Context) error {
 	return s.fixed.QueryRow(ctx, `SELECT format FROM saldo.format`).Scan(&n) // what is seen is as of the first query
 }
 
+// bridged is how long a database may be away without anybody being told so: a
+// restart is shorter, and who asks a node without a database should not wait long.
+const bridged = 4 * time.Second
+
+// again does something until it does not fail, or not in a way that may pass.
 func (s *Store) again(ctx context.Context, do func() error) error {
-	until := time.Now().Add(s.options.Patience)
+	until := time.Now().Add(min(s.options.Patience, bridged))
 	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		err := do()
 		if err == nil || ctx.Err() != nil || !isRetryable(err) || time.Now().After(until) {
