@@ -457,6 +457,37 @@ func TestSearchInPages(t *testing.T) {
 	}
 }
 
+// TestPageOfFewLines: events that are no lines of a statement, as those of holds,
+// count for the length of a page; every line is on one page all the same.
+func TestPageOfFewLines(t *testing.T) {
+	w := newWorld(t, native.Options{})
+	id := w.account("10")
+	for i := range 9 {
+		w.must("POST", "/v1/accounts/"+id+"/holds", fmt.Sprintf(`{"id":"h%d","amount":"1"}`, i))
+		if i%4 == 2 {
+			w.must("POST", "/v1/accounts/"+id+"/charges", fmt.Sprintf(`{"id":"c%d","amount":"0.1"}`, i))
+		}
+	}
+	defer native.SetExamined(3)()
+	for order, want := range map[string]string{"asc": "10.000000 9.900000 9.800000", "desc": "9.800000 9.900000 10.000000"} {
+		var lines []string
+		pages, next := 0, ""
+		for {
+			d := w.must("GET", "/v1/accounts/"+id+"/statement?order="+order+"&limit=2&cursor="+next, "").Data
+			for _, item := range d["items"].([]any) {
+				lines = append(lines, item.(map[string]any)["posted"].(string))
+			}
+			pages++
+			if next, _ = d["next"].(string); next == "" || pages > 20 {
+				break
+			}
+		}
+		if got := strings.Join(lines, " "); got != want || pages < 4 || pages > 6 {
+			t.Errorf("%s: %d pages of %s, not %s", order, pages, got, want)
+		}
+	}
+}
+
 func TestStatement(t *testing.T) {
 	w := newWorld(t, native.Options{})
 	id := w.account("10")

@@ -12,8 +12,9 @@ import (
 )
 
 // examined is how many rows a page may look at to find those that its filters
-// let through. A page that ends there has fewer items, and a cursor.
-const examined = 20_000
+// let through. A page that ends there has fewer items, and a cursor. It is a
+// variable for its test alone.
+var examined = 20_000
 
 // A page is one page of a list under construction.
 type page struct {
@@ -68,7 +69,16 @@ func (q *request) page() (*page, error) {
 // more reports whether there is room for the row with a key, which follows the
 // last one.
 func (p *page) more(key string) bool {
-	if p.taken == p.limit || p.looked == examined {
+	if p.taken == p.limit {
+		p.whole = false
+		return false
+	}
+	return p.passes(key)
+}
+
+// passes is more for a row that is no item.
+func (p *page) passes(key string) bool {
+	if p.looked == examined {
 		p.whole = false
 		return false
 	}

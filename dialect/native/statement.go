@@ -16,11 +16,16 @@ import (
 
 // A line is one line of a statement: a transfer as one account sees it.
 type line struct {
-	n      int          // which transfer of the event
+	n      int          // which transfer of the event; -1: the event has none
 	amount money.Amount // what it did to posted
 	posted money.Amount // after it
 	held   money.Amount // after the event
 }
+
+func (l *line) none() bool { return l.n < 0 }
+
+// at is where the line is in its event, as a cursor has it.
+func (l *line) at() int { return max(l.n, 0) }
 
 // A statementQuery is what a statement is asked for.
 type statementQuery struct {
@@ -57,7 +62,11 @@ func (s *server) statement(q *request) (reply, error) {
 		return reply{}, err
 	}
 	err = q.lines(st, func(e *ledger.Event, l *line) (bool, error) {
-		if !p.more(fmt.Sprintf("%d.%d", e.Seq, l.n)) {
+		key := fmt.Sprintf("%d.%d", e.Seq, l.at())
+		if l.none() {
+			return p.passes(key), nil
+		}
+		if !p.more(key) {
 			return false, nil
 		}
 		if st.kind != 0 && e.Transfers[l.n].Kind != st.kind {
@@ -115,7 +124,9 @@ func (st *statementQuery) begin(cursor string) error {
 	return nil
 }
 
-// lines calls yield with every line of a statement, in order.
+// lines calls yield with every line of a statement, in order, and of an event that
+// has none, as one that places a hold, with one that is none: a page is bounded by
+// them, too.
 func (q *request) lines(st *statementQuery, yield func(*ledger.Event, *line) (bool, error)) error {
 	a := st.account
 	query := ledger.Query{List: ledger.ListStatement, Book: a.Book, Account: a.ID, Reverse: st.newest}
@@ -134,12 +145,15 @@ func (q *request) lines(st *statementQuery, yield func(*ledger.Event, *line) (bo
 		if err != nil {
 			return err
 		}
+		if len(all) == 0 {
+			all = []line{{n: -1}}
+		}
 		for i := range all {
 			l := &all[i]
 			if st.newest {
 				l = &all[len(all)-1-i]
 			}
-			if e.Seq == st.seq && (st.newest && l.n >= st.after || !st.newest && l.n <= st.after) {
+			if e.Seq == st.seq && (st.newest && l.at() >= st.after || !st.newest && l.at() <= st.after) {
 				continue
 			}
 			if more, err := yield(e, l); err != nil || !more {
@@ -284,7 +298,7 @@ func (q *request) csv(st *statementQuery) (reply, error) {
 			if looked++; looked%256 == 0 {
 				control.SetWriteDeadline(time.Now().Add(writeTimeout))
 			}
-			if st.kind != 0 && e.Transfers[l.n].Kind != st.kind {
+			if l.none() || st.kind != 0 && e.Transfers[l.n].Kind != st.kind {
 				return true, nil
 			}
 			if err := q.csvRow(row, st, e, l); err != nil {
