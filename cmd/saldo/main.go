@@ -118,7 +118,7 @@ func (a *app) command() *cobra.Command {
 	}
 	add("server", a.serveCommand(), a.demoCommand(), a.verifyCommand(), a.migrateCommand(), a.copyCommand(), a.backupCommand(), a.restoreCommand(), a.benchCommand(),
 		a.configCommand(), a.contextCommand(), a.versionCommand())
-	add("watch", a.watchCommand(), a.ruleCommand(), a.webhookCommand(), a.deliveryCommand(), a.alertCommand())
+	add("watch", a.watchCommand(), a.checkCommand(), a.ruleCommand(), a.webhookCommand(), a.deliveryCommand(), a.alertCommand())
 	add("money", a.balanceCommand(), a.topUpCommand(), a.chargeCommand(), a.adjustCommand(), a.holdCommand(), a.transferCommand(),
 		a.statementCommand(), a.eventsCommand(), a.hitCommand())
 	add("things", a.accountCommand(), a.unitCommand(), a.keyCommand(), a.tenantCommand(), a.bookCommand(), a.eraseCommand())
