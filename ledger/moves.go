@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"saldo/money"
@@ -192,6 +193,62 @@ const stepMark = '\x01'
 // moveID is the id of a move's step: one that no caller can use.
 func moveID(step string, ref Ref) string {
 	return string(stepMark) + "move-" + step + ":" + hex.EncodeToString(ref[:])
+}
+
+// MoveOf returns the id of the move between books that an event carries out, "" if
+// it carries out none, or one that is not here: such events have ids of the ledger's own.
+func (l *Ledger) MoveOf(ctx context.Context, e *Event) (string, error) {
+	var ref Ref
+	step, ok := strings.CutPrefix(e.ID, string(stepMark)+"move-")
+	_, digits, _ := strings.Cut(step, ":")
+	if n, err := hex.Decode(ref[:], []byte(digits[:min(len(digits), 2*len(ref))])); !ok || err != nil || n != len(ref) {
+		return "", nil
+	}
+	at, err := l.findID(ctx, ref)
+	if err != nil || at == nil {
+		return "", err
+	}
+	asked, err := l.Event(ctx, at.Book, at.Seq)
+	if err != nil {
+		return "", err
+	}
+	return asked.ID, nil
+}
+
+// FindMove finds a move between books that is done, and the event that set its
+// amount aside. One that was refused is an error, that it was; one that is under way
+// is Unavailable.
+func (l *Ledger) FindMove(ctx context.Context, tenant TenantID, id string) (*BookMove, *Event, error) {
+	book, e, _, err := l.Find(ctx, tenant, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	rec, err := l.Record(ctx, RecordKey{book, moveKind, id})
+	if err != nil {
+		return nil, nil, err
+	}
+	if rec == nil || len(e.Holds) == 0 {
+		return nil, nil, Errorf(NotFound, "no move between books has the id %s", quote(id))
+	}
+	var row moveRow
+	m := &BookMove{Tenant: tenant, ID: id, Actor: e.Actor, From: e.Holds[0].Account}
+	if via := e.Holds[0].Via; !via.IsZero() {
+		m.From = via
+	}
+	var ok bool
+	if err = json.Unmarshal(rec.Data, &row); err == nil {
+		m.To, ok = ParseAccountID(row.To)
+		m.Amount, err = money.Parse(row.Amount, 0)
+	}
+	switch {
+	case err != nil || !ok:
+		return nil, nil, Errorf(Internal, "the record of move %s cannot be read", quote(id))
+	case row.State == "refused":
+		err = &Error{Refusal: Refusal{Code: row.Code, Detail: row.Refused}}
+	case row.State != "done":
+		err = Errorf(Unavailable, "the move %s is under way; ask again", quote(id))
+	}
+	return m, e, err
 }
 
 // moveUnit returns the index of the unit of a move in the book that it leaves.

@@ -335,8 +335,8 @@ func (q *request) betweenBooks(it *item) (rep reply, moved bool, err error) {
 	case t.Kind != ledger.Move || t.UpTo || t.Force || !t.Usage.IsZero():
 		return rep, true, invalid("to", "is in another book: between books there are only plain moves")
 	}
-	res, err := q.s.ledger.MoveBetweenBooks(q.ctx, ledger.BookMove{Tenant: q.tenant, ID: id, Actor: q.cred.Number, From: t.From, To: t.To,
-		Amount: t.Amount, Text: t.Text})
+	m := ledger.BookMove{Tenant: q.tenant, ID: id, Actor: q.cred.Number, From: t.From, To: t.To, Amount: t.Amount, Text: t.Text}
+	res, err := q.s.ledger.MoveBetweenBooks(q.ctx, m)
 	if err != nil {
 		e := asError(err)
 		if e.Replayed = res.Replayed; e.Account == t.To.String() {
@@ -344,27 +344,79 @@ func (q *request) betweenBooks(it *item) (rep reply, moved bool, err error) {
 		}
 		return rep, true, e
 	}
-	e := res.Event
-	unit, err := q.unit(from)
-	if err != nil {
+	q.b = append(q.b, '{')
+	if err := q.move(&m, res.Event, from); err != nil {
 		return rep, true, err
 	}
-	q.b = append(q.b, '{')
-	q.string("id", id)
+	err = q.balanceAfter(from.Book, res.Event, from.ID)
+	q.close()
+	return reply{status: 201, replayed: res.Replayed}, true, err
+}
+
+// move writes the members of a move between books, of which an event has set the
+// amount aside.
+func (q *request) move(m *ledger.BookMove, e *ledger.Event, from *ledger.Account) error {
+	unit, err := q.unit(from)
+	if err != nil {
+		return err
+	}
+	q.string("id", m.ID)
 	q.time("created_at", e.Time)
 	q.string("kind", ledger.Move.String())
-	q.writer.account("from", t.From)
-	q.writer.account("to", t.To)
-	q.amount("amount", t.Amount, unit)
+	q.writer.account("from", m.From)
+	q.writer.account("to", m.To)
+	q.amount("amount", m.Amount, unit)
 	q.string("unit", unit.Code)
 	q.bool("between_books", true)
 	q.uint("seq", e.Seq)
-	if err := q.noteOf(from.Book, e, e.Holds[0].Text); err != nil {
-		return rep, true, err
+	return q.noteOf(from.Book, e, e.Holds[0].Text)
+}
+
+// findMove finds a move between books, of which the credential opens an account;
+// else, and of what is no move, it returns missing. The move is nil only then.
+func (q *request) findMove(id string, missing error) (*ledger.BookMove, *ledger.Event, error) {
+	m, e, err := q.s.ledger.FindMove(q.ctx, q.tenant, id)
+	if m == nil {
+		if ledger.CodeOf(err) == ledger.NotFound {
+			err = missing
+		}
+		return nil, nil, err
 	}
-	err = q.balanceAfter(from.Book, e, from.ID)
+	if ok, err := q.touches(&ledger.Posting{From: m.From, To: m.To}); err != nil {
+		return nil, nil, err
+	} else if !ok {
+		return nil, nil, missing
+	}
+	if code := ledger.CodeOf(err); err != nil && !code.Retryable() && code != ledger.Internal {
+		err = refuse(CodeNotFound, "The transfer %.64q was refused: %s", id, faultOfLedger(code).code)
+	}
+	return m, e, err
+}
+
+// readMove serves GET /v1/transfers/{id} of a move between books.
+func (q *request) readMove(id string, missing error) (reply, error) {
+	m, e, err := q.findMove(id, missing)
+	if err != nil {
+		return reply{}, err
+	}
+	from, err := q.present(m.From)
+	if err != nil {
+		return reply{}, err
+	}
+	q.b = append(q.b, '{')
+	err = q.move(m, e, from)
 	q.close()
-	return reply{status: 201, replayed: res.Replayed}, true, err
+	return reply{}, err
+}
+
+// idOf returns the id that the nth transfer of an event is shown with: of a half of
+// a move between books, the move's.
+func (q *request) idOf(e *ledger.Event, n int) (string, error) {
+	move, err := q.s.ledger.MoveOf(q.ctx, e)
+	if err != nil || move != "" {
+		return move, err
+	}
+	return e.TransferID(n), nil
 }
 
 // loneReply writes the reply to a transfer that was not in a list.

@@ -2,7 +2,6 @@ package native_test
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -135,9 +134,18 @@ func TestMoney(t *testing.T) {
 		w.refused(402, "INSUFFICIENT_FUNDS", "POST", "/v1/transfers", fmt.Sprintf(`{"id":"mb2","from":%q,"to":%q,"amount":"7"}`, a, b))
 		w.refused(400, "VALIDATION_ERROR", "POST", "/v1/transfers", fmt.Sprintf(`{"id":"mb3","from":%q,"to":%q,"amount":"1","up_to":true}`, a, b))
 		w.refused(422, "IDEMPOTENCY_MISMATCH", "POST", "/v1/transfers", strings.Replace(body, "moved", "moved, for another reason", 1))
-		w.must("GET", "/v1/accounts/"+a+"/statement", "")
-		in := w.must("GET", "/v1/accounts/"+b+"/statement", "").Data["items"].([]any)[0].(map[string]any)
-		w.refused(400, "VALIDATION_ERROR", "POST", "/v1/transfers/"+url.PathEscape(in["id"].(string))+"/refunds", `{"id":"mb4"}`)
+		for _, id := range []string{a, b} { // both halves have the move's id
+			half := w.must("GET", "/v1/accounts/"+id+"/statement", "").Data["items"].([]any)[0].(map[string]any)
+			if half["id"] != "mb1" {
+				t.Errorf("the half is %v", half)
+			}
+		}
+		if read := w.must("GET", "/v1/transfers/mb1", "").Data; read["from"] != a || read["to"] != b || read["amount"] != "4.000000" ||
+			read["reason"] != "moved" || read["between_books"] != true || read["created_at"] != first.Data["created_at"] {
+			t.Errorf("it is read as %v", read)
+		}
+		w.field("id", "/v1/transfers/mb1/refunds", `{"id":"mb4"}`)
+		w.refused(404, "NOT_FOUND", "GET", "/v1/transfers/mb2", "")
 		w.field("to", "/v1/accounts/"+a+"/charges", fmt.Sprintf(`{"id":"mb5","amount":"1","to":%q}`, b))
 		w.field("transfers[0].to", "/v1/transfers", fmt.Sprintf(`{"id":"mb6","transfers":[{"from":%q,"to":%q,"amount":"1"}]}`, a, b))
 		w.field("transfers[1].from", "/v1/transfers", fmt.Sprintf(`{"id":"mb6","transfers":[{"from":%q,"to":"@fees","amount":"1"},{"from":%q,"to":"@fees","amount":"1"}]}`, a, b))

@@ -237,7 +237,11 @@ func (q *request) below(id, top ledger.AccountID) (bool, error) {
 // line writes the members of a line.
 func (q *request) line(a *ledger.Account, e *ledger.Event, l *line, unit money.Unit) error {
 	p := &e.Transfers[l.n]
-	q.string("id", e.TransferID(l.n))
+	id, err := q.idOf(e, l.n)
+	if err != nil {
+		return err
+	}
+	q.string("id", id)
 	q.time("created_at", e.Time)
 	q.string("kind", p.Kind.String())
 	q.amount("amount", l.amount, unit)
@@ -334,6 +338,10 @@ func (q *request) csvRow(row []string, st *statementQuery, e *ledger.Event, l *l
 	if err != nil {
 		return err
 	}
+	id, err := q.idOf(e, l.n)
+	if err != nil {
+		return err
+	}
 	via, count, forced := "", "", ""
 	if p.Forced {
 		forced = "true"
@@ -344,7 +352,7 @@ func (q *request) csvRow(row []string, st *statementQuery, e *ledger.Event, l *l
 	if !p.Usage.Count.IsZero() {
 		count = p.Usage.Count.Text(countScale)
 	}
-	copy(row, []string{e.Time.String(), cell(e.TransferID(l.n)), p.Kind.String(), st.unit.Text(l.amount), st.unit.Text(l.posted),
+	copy(row, []string{e.Time.String(), cell(id), p.Kind.String(), st.unit.Text(l.amount), st.unit.Text(l.posted),
 		st.unit.Code, accountName(other(p, st.account)), via, cell(p.Usage.Category), count, cell(p.Usage.Unit), cell(reason),
 		strconv.FormatUint(e.Seq, 10), cell(of), cell(hold), forced})
 	return nil

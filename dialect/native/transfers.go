@@ -1,6 +1,8 @@
 package native
 
 import (
+	"errors"
+
 	"saldo/auth"
 	"saldo/ledger"
 	"saldo/money"
@@ -282,6 +284,9 @@ func (s *server) readTransfer(q *request) (reply, error) {
 		return reply{}, err
 	}
 	book, e, n, err := q.find(q.params[0])
+	if isMissing(err) {
+		return q.readMove(q.params[0], err)
+	}
 	if err != nil {
 		return reply{}, err
 	}
@@ -340,6 +345,11 @@ func (q *request) find(id string) (ledger.BookID, *ledger.Event, int, error) {
 		}
 	}
 	return 0, nil, 0, missing
+}
+
+func isMissing(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == CodeNotFound
 }
 
 // touches reports whether a transfer touches an account that the credential opens.
@@ -419,6 +429,12 @@ func (q *request) references(p *ledger.Posting) (of, hold string, err error) {
 // refund serves POST /v1/transfers/{id}/refunds.
 func (s *server) refund(q *request) (reply, error) {
 	book, e, n, err := q.find(q.params[0])
+	if isMissing(err) {
+		var m *ledger.BookMove
+		if m, _, err = q.findMove(q.params[0], err); m != nil {
+			err = invalid("id", "names a move between books, which another move gives back")
+		}
+	}
 	if err != nil {
 		return reply{}, err
 	}
