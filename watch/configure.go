@@ -183,6 +183,24 @@ func (w *Watch) TestSource(ctx context.Context, tenant ledger.TenantID, name str
 	return w.read(ctx, p.Reader)
 }
 
+// checkPayer refuses a top-up of an account from one that cannot pay for it.
+func (w *Watch) checkPayer(ctx context.Context, u *TopUp, a *ledger.Account) error {
+	if u == nil || u.From == "" {
+		return nil
+	}
+	id, _ := ledger.ParseAccountID(u.From)
+	from, err := w.o.Ledger.Account(ctx, id)
+	switch {
+	case ledger.CodeOf(err) == ledger.NotFound || err == nil && from.Tenant != a.Tenant:
+		return ledger.Errorf(ledger.NotFound, "top_up.from: there is no account %v", id)
+	case err != nil:
+		return err
+	case id == a.ID || id.IsSystem() || from.Book != a.Book || from.Unit != a.Unit:
+		return ledger.Errorf(ledger.Invalid, "top_up.from has to be another account of the same book and unit")
+	}
+	return nil
+}
+
 // CreateRule adds a rule. Its id is made of the command's, or new.
 func (w *Watch) CreateRule(ctx context.Context, actor uint64, id string, r *Rule) (*Rule, bool, error) {
 	if err := r.Check(); err != nil {
@@ -206,6 +224,8 @@ func (w *Watch) CreateRule(ctx context.Context, actor uint64, id string, r *Rule
 		return nil, false, ledger.Errorf(ledger.NotFound, "there is no such account")
 	} else if a.Mode != ledger.Own {
 		return nil, false, ledger.Errorf(ledger.Invalid, "a rule is about an account with a balance of its own")
+	} else if err := w.checkPayer(ctx, r.TopUp, a); err != nil {
+		return nil, false, err
 	}
 	row := r.row()
 	shape := *row

@@ -200,6 +200,25 @@ func TestTopUpOfAClosedAccount(t *testing.T) {
 	}
 }
 
+// A rule names who pays when it is made: not when it is about to be paid.
+func TestPayerOfTopUps(t *testing.T) {
+	p := newPlace(t)
+	account, reserve := p.account("0"), p.account("0")
+	w := p.watch(Options{})
+	for from, want := range map[ledger.AccountID]ledger.Code{
+		reserve:               ledger.OK,
+		account:               ledger.Invalid,
+		p.system(ledger.Cash): ledger.Invalid,
+		{1}:                   ledger.NotFound,
+	} {
+		_, _, err := w.CreateRule(t.Context(), 0, "", &Rule{Name: "by-" + from.String(), Tenant: 1, Account: account, When: BalanceBelow,
+			Levels: []Level{{"warning", mustThreshold(t, "10")}}, TopUp: &TopUp{To: "50", From: from.String(), Cap: "90"}})
+		if got := ledger.CodeOf(err); got != want {
+			t.Errorf("from %v: %v, want %v", from, err, want)
+		}
+	}
+}
+
 func TestTopUpCheck(t *testing.T) {
 	id := ledger.AccountID{1}
 	good := Rule{Name: "r", Account: id, When: BalanceBelow, Levels: []Level{{"warning", mustThreshold(t, "10")}}, TopUp: &TopUp{To: "50", From: id.String(), Cap: "90"}}

@@ -367,6 +367,15 @@ func (w watchAPI) createRule(c *native.Call) (any, error) {
 			return nil, native.Invalid("clear", "%v", err)
 		}
 	}
+	if u := in.TopUp; u != nil { // a rule moves money then, of an account's or new
+		scope := auth.TopUp
+		if u.From != "" {
+			scope = auth.Charge
+		}
+		if err := c.Credential.May(scope); err != nil {
+			return nil, err
+		}
+	}
 	if u := in.TopUp; u != nil && u.Webhook != "" {
 		if e := w.Endpoint(c.Tenant, u.Webhook); e == nil || e.Kind() != watch.Webhook {
 			return nil, native.Invalid("top_up", "asks %.63q, and there is no webhook of that name", u.Webhook)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"saldo/auth"
@@ -58,12 +59,22 @@ func (w watchAPI) createWebhook(c *native.Call) (any, error) {
 			return nil, err
 		}
 	}
+	if w.confirms(c.Tenant, in.Name) { // what it answers makes money
+		if err := c.Credential.May(auth.TopUp); err != nil {
+			return nil, err
+		}
+	}
 	secret, replayed, err := w.CreateEndpoint(c.Context, c.Credential.Number, id, e)
 	if err != nil {
 		return nil, err
 	}
 	c.Replayed = replayed
 	return w.shown(c, in.Name, secret)
+}
+
+// confirms reports whether rules of a tenant top up what a webhook of a name confirms.
+func (w watchAPI) confirms(tenant ledger.TenantID, name string) bool {
+	return slices.ContainsFunc(w.Rules(tenant), func(r *watch.Rule) bool { return r.TopUp != nil && r.TopUp.Webhook == name })
 }
 
 func (w watchAPI) shown(c *native.Call, name, secret string) (any, error) {
