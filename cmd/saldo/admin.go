@@ -106,8 +106,8 @@ var adminSchemas = map[string]json.RawMessage{
 // credential from elsewhere.
 func (m *administration) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	if !m.local(r) {
-		if err := m.authenticate(r, auth.Read); err != nil {
-			refuse(w, err)
+		if refused := m.authenticate(r, auth.Read); refused != nil {
+			refuse(w, refused)
 			return
 		}
 	}
@@ -123,7 +123,7 @@ func (m *administration) local(r *http.Request) bool {
 
 // authenticate refuses a request without an operator's credential or, for
 // reading, one that opens everything.
-func (m *administration) authenticate(r *http.Request, want auth.Scope) error {
+func (m *administration) authenticate(r *http.Request, want auth.Scope) *native.Error {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "bearer") {
 		token = ""
@@ -136,7 +136,8 @@ func (m *administration) authenticate(r *http.Request, want auth.Scope) error {
 	case errors.Is(err, auth.ErrUnauthorized):
 		return &native.Error{Status: http.StatusUnauthorized, Code: native.CodeUnauthorized, Message: "The credential is missing or wrong"}
 	case err != nil:
-		return err
+		m.node.log.Error("a credential could not be looked up", "error", err)
+		return &native.Error{Status: http.StatusServiceUnavailable, Code: native.CodeUnavailable, Message: "The credential could not be looked up; try again", Retryable: true}
 	case !cred.Everything || cred.May(want) != nil:
 		return &native.Error{Status: http.StatusForbidden, Code: native.CodeForbidden, Message: "The credential does not allow this: it needs one that opens everything, with the scope " + want.String()}
 	}
@@ -144,11 +145,7 @@ func (m *administration) authenticate(r *http.Request, want auth.Scope) error {
 }
 
 // refuse writes a refusal in the API's envelope.
-func refuse(w http.ResponseWriter, err error) {
-	var e *native.Error
-	if !errors.As(err, &e) {
-		e = &native.Error{Status: http.StatusInternalServerError, Code: native.CodeInternal, Message: err.Error()}
-	}
+func refuse(w http.ResponseWriter, e *native.Error) {
 	if e.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="saldo"`)
 	}

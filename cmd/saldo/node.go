@@ -218,7 +218,14 @@ func writeSecret(path, secret string) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close()) // what is shown once has to be there after a power cut
 }
 
 // readSecret reads a file that writeSecret wrote, or somebody by hand.
