@@ -54,6 +54,35 @@ func TestMoveBetweenBooks(t *testing.T) {
 			t.Errorf("the id with another text: %v", err)
 		}
 	}
+	drawing, foreign, dear := ledger.AccountID{1, 1}, ledger.AccountID{1, 2}, ledger.AccountID{1, 3}
+	for _, c := range []*ledger.Command{
+		{Tenant: 1, Book: 2, Ops: []ledger.Op{&ledger.OpenAccount{ID: drawing, Mode: ledger.Drawing, Parent: ids[1]},
+			&ledger.AddUnit{Unit: money.Unit{Code: "EUR", Scale: 6, Kind: money.Currency}}, &ledger.OpenAccount{ID: dear, Unit: "EUR", Mode: ledger.Own}}},
+		{Tenant: 2, Book: 3, Ops: []ledger.Op{&ledger.OpenBook{}, &ledger.AddUnit{Unit: usd}, &ledger.OpenAccount{ID: foreign, Unit: "USD", Mode: ledger.Own},
+			&ledger.Transfer{Kind: ledger.TopUp, From: ledger.SystemID(3, 0, ledger.Cash), To: foreign, Amount: money.New(100)}}},
+	} {
+		if _, err := l.Post(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		from, to ledger.AccountID
+		want     ledger.Code
+	}{
+		{ids[0], foreign, ledger.NotFound},
+		{foreign, ids[0], ledger.NotFound},
+		{ids[0], drawing, ledger.Invalid},
+		{ids[0], dear, ledger.Invalid},
+		{ids[0], ids[0], ledger.Invalid},
+	} {
+		cannot := ledger.BookMove{Tenant: 1, ID: "cannot", From: c.from, To: c.to, Amount: money.New(1)}
+		if _, err := l.MoveBetweenBooks(ctx, cannot); ledger.CodeOf(err) != c.want {
+			t.Errorf("from %v to %v: %v, want %v", c.from, c.to, err, c.want)
+		}
+	}
+	if _, _, _, err := l.Find(ctx, 1, "cannot"); ledger.CodeOf(err) != ledger.NotFound { // nothing was set aside
+		t.Errorf("the id of what cannot be is taken: %v", err)
+	}
 	move.Text = nil
 	move.Amount = money.New(31)
 	if _, err := l.MoveBetweenBooks(ctx, move); ledger.CodeOf(err) != ledger.IDTaken {
@@ -68,7 +97,7 @@ func TestMoveBetweenBooks(t *testing.T) {
 	closed := ledger.StatusClosed
 	if _, err := l.Post(ctx, &ledger.Command{Tenant: 1, Book: 2, Ops: []ledger.Op{
 		&ledger.Transfer{Kind: ledger.Charge, From: ids[1], To: ledger.SystemID(2, 0, ledger.Revenue), Amount: money.New(130)},
-		&ledger.SetAccount{Account: ids[1], Status: &closed}}}); err != nil {
+		&ledger.SetAccount{Account: drawing, Status: &closed}, &ledger.SetAccount{Account: ids[1], Status: &closed}}}); err != nil {
 		t.Fatal(err)
 	}
 	move.ID, move.Amount = "m3", money.New(5)

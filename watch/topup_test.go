@@ -200,6 +200,33 @@ func TestTopUpOfAClosedAccount(t *testing.T) {
 	}
 }
 
+// A rule that fires still, because it has not heard of the last top-up, does not
+// make another one; nor does one before it may.
+func TestTopUpNotYet(t *testing.T) {
+	p := newPlace(t)
+	bank, account := p.account("0"), p.account("0")
+	p.topUp(account, "49")
+	w := p.watch(Options{})
+	x := &watched{Rule: &Rule{ID: "1", Name: "fill", Tenant: 1, Account: account, When: BalanceBelow, Levels: []Level{{"warning", mustThreshold(t, "10")}},
+		TopUp: &TopUp{To: "50", From: bank.String(), Cap: "90"}}, book: p.book, unit: usd}
+	x.standing.Levels = map[string]*LevelStanding{"warning": {Firing: true}}
+	plans := func(what, want string) {
+		t.Helper()
+		w.follow.mu.Lock()
+		defer w.follow.mu.Unlock()
+		must(t, w.plan(t.Context(), x))
+		if got := x.standing.Plan; (got == nil || got.Amount == "") != (want == "") || want != "" && got.Amount != want {
+			t.Errorf("%s: %+v is planned, want %q", what, got, want)
+		}
+	}
+	plans("with enough", "")
+	p.charge(account, "44")
+	x.standing.Plan = &planStanding{Not: ledger.TimeOf(time.Now().Add(time.Hour))}
+	plans("before it may", "")
+	x.standing.Plan = nil
+	plans("when it has to", "45")
+}
+
 // A rule names who pays when it is made: not when it is about to be paid.
 func TestPayerOfTopUps(t *testing.T) {
 	p := newPlace(t)

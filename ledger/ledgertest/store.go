@@ -310,6 +310,8 @@ func testAppends(s *shop) {
 	conflict("a guard that its book has not reached", &guarded)
 	guarded.Guards[0] = ledger.Guard{Book: 3, Seq: 1}
 	conflict("a guard on a book that is not there", &guarded)
+	guarded.Guards = []ledger.Guard{{Book: 2, Seq: end}, {Book: 1, Seq: next.Books[0].From + 1}}
+	conflict("a guard that holds and one that does not", &guarded)
 	next.Guards = []ledger.Guard{{Book: 2, Seq: end}}
 	s.must(next)
 	if err := s.Append(ctx, next); !errors.Is(err, ledger.ErrConflict) {
@@ -319,6 +321,11 @@ func testAppends(s *shop) {
 	both.Books = append(slices.Clone(later.Books), two.Books...)
 	both.Accounts = append(slices.Clone(later.Accounts), two.Accounts...)
 	both.IDs = append(slices.Clone(later.IDs), two.IDs...)
+	before = s.dump()
+	guarded = both
+	guarded.Guards = []ledger.Guard{{Book: 2, Seq: end - 1}}
+	conflict("two books, and a guard that its book has passed", &guarded)
+	both.Guards = []ledger.Guard{{Book: 2, Seq: end}, {Book: 1, Seq: later.Books[0].From}}
 	s.must(&both)
 	s.compare()
 }
@@ -692,7 +699,9 @@ func testErasure(s *shop) {
 	all.Records = []ledger.RecordWrite{{Kind: "k", Key: "is", Data: text(&left, large).Data}, {Kind: "k", Key: "was", Data: text(&gone, large).Data}}
 	s.do(all)
 	s.do(write("was", ledger.RecordWrite{Data: []byte("small")}))
-	s.do(command("", &ledger.Erase{Account: usdAccount(parent)}))
+	after := &ledger.Text{Salt: [16]byte{1}, Data: []byte(`{"name":"Nina"}`)} // whoever has the account then
+	left = append(left, ledger.TextKey{Book: 1, TextAt: ledger.TextAt{Seq: 5, N: 1}})
+	s.do(command("", &ledger.Erase{Account: usdAccount(parent)}), command("", &ledger.SetAccount{Account: usdAccount(parent), Profile: after}))
 	if err := s.Store.(interface{ WaitErased(context.Context) error }).WaitErased(context.Background()); err != nil {
 		s.Fatal(err)
 	}
@@ -703,10 +712,10 @@ func testErasure(s *shop) {
 	}
 	for i, t := range s.load(&ledger.Keys{Texts: left}).Texts {
 		if t == nil {
-			s.Errorf("text %d, of others, is gone", left[i].N)
+			s.Errorf("text %d of event %d, which is of others or came later, is gone", left[i].N, left[i].Seq)
 		}
 	}
-	for word, found := range map[string][]string{"pia": nil, "carl": {"13"}, "dora": {"14"}, "otto": {"12"}} {
+	for word, found := range map[string][]string{"pia": nil, "nina": {"11"}, "carl": {"13"}, "dora": {"14"}, "otto": {"12"}} {
 		s.list("search of "+word, ledger.Query{List: ledger.ListSearch, Tenant: 1, Word: word}, accountOf, found...)
 	}
 }

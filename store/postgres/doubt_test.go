@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -225,10 +227,7 @@ func TestTheSameOfAnother(t *testing.T) {
 	}
 	var both ledger.Batch
 	for _, h := range snap.Heads {
-		e := &ledger.Event{Seq: h.Seq + 1, Time: h.Time, Refused: &ledger.Refusal{Code: ledger.Frozen}}
-		be := ledger.BookEvents{From: h.Seq, Head: *h, Events: []*ledger.Event{e}, Bytes: [][]byte{e.AppendBinary(nil, h.Book)}}
-		be.Head.Seq, be.Head.Hash = e.Seq, ledger.Chain(h.Hash, be.Bytes[0])
-		both.Books = append(both.Books, be)
+		both.Books = append(both.Books, nextOf(h))
 	}
 	another, closed := open(t, d.url)
 	defer closed()
@@ -243,4 +242,72 @@ func TestTheSameOfAnother(t *testing.T) {
 	if err := d.store.Append(ctx, &ledger.Batch{Books: both.Books[1:]}); err != nil {
 		t.Error(err)
 	}
+}
+
+// nextOf is an event that comes next in a book and changes nothing.
+func nextOf(h *ledger.Head) ledger.BookEvents {
+	e := &ledger.Event{Seq: h.Seq + 1, Time: h.Time, Refused: &ledger.Refusal{Code: ledger.Frozen}}
+	be := ledger.BookEvents{From: h.Seq, Head: *h, Events: []*ledger.Event{e}, Bytes: [][]byte{e.AppendBinary(nil, h.Book)}}
+	be.Head.Seq, be.Head.Hash = e.Seq, ledger.Chain(h.Hash, be.Bytes[0])
+	return be
+}
+
+// TestGivenUp has whoever asked give up while a commit waits in the database: what
+// becomes of it is found out all the same.
+func TestGivenUp(t *testing.T) {
+	d := newDoubtful(t, postgres.Options{})
+	snap, err := d.store.Load(t.Context(), &ledger.Keys{Heads: []ledger.BookID{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	another, closed := open(t, d.url)
+	defer closed()
+	lock, err := another.Lock(t.Context(), []ledger.BookEnd{{Book: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Release()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		done <- d.store.Append(ctx, &ledger.Batch{Books: []ledger.BookEvents{nextOf(snap.Heads[0])}})
+	}()
+	for waits := 0; waits == 0 && len(done) == 0; {
+		waits = count(t, d.url, `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'`)
+	}
+	cancel()
+	for d.store.Count().Doubts == 0 && len(done) == 0 {
+		runtime.Gosched()
+	}
+	lock.Release()
+	if err := <-done; err != nil {
+		t.Errorf("%v, and it is there", err)
+	}
+	if doubts := d.store.Count().Doubts; doubts != 1 {
+		t.Errorf("%d appends were in doubt, want 1", doubts)
+	}
+	if n := count(t, d.url, `SELECT count(*) FROM saldo.journal WHERE book = 1 AND seq = `+strconv.FormatUint(snap.Heads[0].Seq+1, 10)); n != 1 {
+		t.Errorf("it is there %d times", n)
+	}
+}
+
+// TestLockThatFails loses locks in the ways there are: none of them keeps its
+// connection, of which there is one.
+func TestLockThatFails(t *testing.T) {
+	d := newDoubtful(t, oneLine)
+	known := []ledger.BookEnd{{Book: 1}}
+	d.proxy.LoseReplies(1)
+	lock, err := d.store.Lock(t.Context(), known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lock.Append(t.Context(), &ledger.Batch{Books: make([]ledger.BookEvents, 1)}); err == nil {
+		t.Error("a batch without events is taken")
+	}
+	if lock, err = d.store.Lock(t.Context(), known); err != nil {
+		t.Fatal(err)
+	}
+	lock.Release()
+	d.pair.do(d.node, with("", charge("x", 1)))
 }

@@ -140,7 +140,13 @@ func (p *leaner) otherNode(checked *int) context.Context {
 // before it ends without having posted.
 func TestLeaningWrong(t *testing.T) {
 	for name, end := range map[string]func(*leaner, context.Context) error{
-		"a charge":  func(p *leaner, ctx context.Context) error { return p.charge(ctx, "c") },
+		"a charge": func(p *leaner, ctx context.Context) error { return p.charge(ctx, "c") },
+		"a charge when the node has followed": func(p *leaner, ctx context.Context) error {
+			if got := p.read(context.Background()); got != "revoked" {
+				p.Errorf("the node has %q", got)
+			}
+			return p.charge(ctx, "c")
+		},
 		"a refusal": func(p *leaner, ctx context.Context) error { return p.l.Prove(ctx) },
 		"a repeat":  func(p *leaner, ctx context.Context) error { return p.charge(ctx, "first") },
 		"a charge of what is not there": func(p *leaner, ctx context.Context) error {

@@ -106,3 +106,17 @@ func exec(t testing.TB, url, sql string) {
 		t.Fatal(err)
 	}
 }
+
+func count(t testing.TB, url, sql string) (n int) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = conn.QueryRow(ctx, sql).Scan(&n)
+	if err := errors.Join(err, conn.Close(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

@@ -79,6 +79,7 @@ func TestMigrations(t *testing.T) {
 		t.Error("a newer format is opened")
 	}
 	p.refuses(p.a, ledger.Unavailable, with("", &ledger.AddUnit{Unit: usd})) // by a node that runs
+	p.refuses(p.a, ledger.Unavailable, &ledger.Command{Book: 2, Ops: []ledger.Op{&ledger.OpenBook{}}})
 	exec(t, url, `UPDATE saldo.format SET format = format - 1`)
 	p.do(p.a, with("", &ledger.AddUnit{Unit: usd}))
 }
@@ -200,4 +201,30 @@ func transferText(h ledger.Head, e *ledger.Event, n int, unit money.Unit) string
 	return fmt.Sprint(h.Book, " ", h.Tenant, " ", e.Seq, " ", n, " ", or(e.ID != "" || p.ID != "", id), " ", int64(e.Time), " ", p.Kind, " ", p.From, " ", p.To, " ",
 		or(!p.Via.IsZero(), p.Via.String()), " ", unit.Code, " ", unit.Text(p.Amount), " ", or(!p.Asked.IsZero(), unit.Text(p.Asked)), " ",
 		map[bool]string{false: "f", true: "t"}[p.Forced], " ", hold, " ", of, " ", usage)
+}
+
+// TestSettingsOfTheDatabase has a database whose defaults are not what books need.
+func TestSettingsOfTheDatabase(t *testing.T) {
+	url := pgtest.New(t)
+	by := func(setting string) {
+		t.Helper()
+		exec(t, url, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET `+setting+`', current_database()); END $$`)
+	}
+	by("synchronous_commit = off")
+	by("default_transaction_isolation = serializable")
+	s, closed := open(t, url)
+	defer closed()
+	for name, want := range map[string]string{"synchronous_commit": "on", "default_transaction_isolation": "read committed"} {
+		if got, err := s.Setting(t.Context(), name); err != nil || got != want {
+			t.Errorf("%s is %s (%v), want %s", name, got, err, want)
+		}
+	}
+	if err := s.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	by("default_transaction_read_only = on")
+	exec(t, url, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+	if err := s.Ping(t.Context()); err == nil {
+		t.Error("it is said to be well, and can only be read")
+	}
 }
