@@ -37,8 +37,8 @@ staticcheck: ## staticcheck, at the version in go.mod
 race: ## every test, under the race detector, in a random order
 	go test -race -shuffle=on -timeout=8m ./...
 
-fuzz-short: ## every fuzz target for 3 s, 3 minutes at most in all
-	FUZZTOTAL=180 bash scripts/fuzz.sh 3s
+fuzz-short: ## every fuzz target for up to 3 s, 2 minutes at most in all
+	FUZZTOTAL=120 bash scripts/fuzz.sh 3s
 
 checks: ## every scripts/check-*.sh
 	@shopt -s nullglob; for check in scripts/check-*.sh; do echo "$$check"; bash "$$check"; done

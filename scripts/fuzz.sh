@@ -15,13 +15,18 @@ seconds() {
 }
 each=$(seconds "${1:-3s}")
 
-# `go test -list` links a test binary, so ask only the packages whose tests mention a target.
+# Each package that has targets is built once, for all of them.
+bin=$(mktemp -d)
+trap 'rm -rf "$bin"' EXIT
+corpus=$(go env GOCACHE)/fuzz # where go test -fuzz keeps what it found interesting
 packages=$({ grep -rlE --include='*_test.go' '^func Fuzz' . || true; } | xargs -r -n1 dirname | sort -u)
 targets=()
 for package in $packages; do
-  listed=$(go test -list='^Fuzz' "$package")
+  test=$bin/${package//\//_}.test
+  go test -c -fuzz=. -o "$test" "$package"
+  listed=$(cd "$package" && "$test" -test.list='^Fuzz')
   for target in $(grep '^Fuzz' <<<"$listed"); do
-    targets+=("$package $target")
+    targets+=("$package $test $target")
   done
 done
 count=${#targets[@]}
@@ -35,11 +40,10 @@ if [ -n "${FUZZTOTAL:-}" ] && [ $((each * count)) -gt "$FUZZTOTAL" ]; then
 fi
 echo "fuzz: $count targets, ${each}s each"
 
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+output=$bin/output
 for line in "${targets[@]}"; do
-  read -r package target <<<"$line"
-  if ! go test -run='^$' -fuzz="^$target\$" -fuzztime="${each}s" "$package" >"$output" 2>&1; then
+  read -r package test target <<<"$line"
+  if ! (cd "$package" && "$test" -test.run='^$' -test.fuzz="^$target\$" -test.fuzztime="${each}s" -test.fuzzcachedir="$corpus/$(go list .)") >"$output" 2>&1; then
     # Until Go 1.27 the end of -fuzztime itself may be reported as a failure (golang/go#75804). It is one
     # only if this bare line is all it says: a test's own message carries its file, a finding its input.
     if ! grep -qx '    context deadline exceeded' "$output" || grep -qE '_test\.go:|Failing input|panic' "$output"; then
