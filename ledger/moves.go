@@ -132,22 +132,36 @@ func (r moveRow) encode() []byte {
 	return b
 }
 
+// refusal is what the callers of a move that was refused are told.
+func (r moveRow) refusal() error {
+	return &Error{Refusal: Refusal{Code: r.Code, Detail: r.Refused}}
+}
+
+// readMove reads the record of a move: how far it has come, to whom it goes, and
+// how much.
+func readMove(rec *Record) (row moveRow, to AccountID, amount money.Amount, err error) {
+	err = json.Unmarshal(rec.Data, &row)
+	to, ok := ParseAccountID(row.To)
+	if err == nil {
+		amount, err = money.Parse(row.Amount, 0)
+	}
+	if err != nil || !ok {
+		err = Errorf(Internal, "the record of move %s cannot be read (was it written by a newer version?)", quote(rec.Key))
+	}
+	return row, to, amount, err
+}
+
 // carryMove takes a move from where its record says to its end.
 func (l *Ledger) carryMove(ctx context.Context, rec *Record) error {
-	var row moveRow
-	if err := json.Unmarshal(rec.Data, &row); err != nil {
-		return Errorf(Internal, "the record of move %s cannot be read: %v", quote(rec.Key), err)
+	row, id, amount, err := readMove(rec)
+	if err != nil {
+		return err
 	}
 	switch row.State {
 	case "done":
 		return nil
 	case "refused":
-		return &Error{Refusal: Refusal{Code: row.Code, Detail: row.Refused}}
-	}
-	id, ok := ParseAccountID(row.To)
-	amount, err := money.Parse(row.Amount, 0)
-	if !ok || err != nil {
-		return Errorf(Internal, "the record of move %s cannot be read", quote(rec.Key))
+		return row.refusal()
 	}
 	to, err := l.Account(ctx, id)
 	if err != nil {
@@ -198,13 +212,16 @@ func moveID(step string, ref Ref) string {
 // MoveOf returns the id of the move between books that an event carries out, "" if
 // it carries out none, or one that is not here: such events have ids of the ledger's own.
 func (l *Ledger) MoveOf(ctx context.Context, e *Event) (string, error) {
-	var ref Ref
 	step, ok := strings.CutPrefix(e.ID, string(stepMark)+"move-")
-	_, digits, _ := strings.Cut(step, ":")
-	if n, err := hex.Decode(ref[:], []byte(digits[:min(len(digits), 2*len(ref))])); !ok || err != nil || n != len(ref) {
+	if !ok {
 		return "", nil
 	}
-	at, err := l.findID(ctx, ref)
+	_, digits, _ := strings.Cut(step, ":")
+	ref, err := hex.DecodeString(digits)
+	if err != nil || len(ref) != len(Ref{}) {
+		return "", nil
+	}
+	at, err := l.findID(ctx, Ref(ref))
 	if err != nil || at == nil {
 		return "", err
 	}
@@ -230,22 +247,19 @@ func (l *Ledger) FindMove(ctx context.Context, tenant TenantID, id string) (*Boo
 	if rec == nil || len(e.Holds) == 0 {
 		return nil, nil, Errorf(NotFound, "no move between books has the id %s", quote(id))
 	}
-	var row moveRow
-	m := &BookMove{Tenant: tenant, ID: id, Actor: e.Actor, From: e.Holds[0].Account}
+	row, to, amount, err := readMove(rec)
+	if err != nil {
+		return nil, nil, err
+	}
+	m := &BookMove{Tenant: tenant, ID: id, Actor: e.Actor, From: e.Holds[0].Account, To: to, Amount: amount}
 	if via := e.Holds[0].Via; !via.IsZero() {
 		m.From = via
 	}
-	var ok bool
-	if err = json.Unmarshal(rec.Data, &row); err == nil {
-		m.To, ok = ParseAccountID(row.To)
-		m.Amount, err = money.Parse(row.Amount, 0)
-	}
-	switch {
-	case err != nil || !ok:
-		return nil, nil, Errorf(Internal, "the record of move %s cannot be read", quote(id))
-	case row.State == "refused":
-		err = &Error{Refusal: Refusal{Code: row.Code, Detail: row.Refused}}
-	case row.State != "done":
+	switch row.State {
+	case "done":
+	case "refused":
+		err = row.refusal()
+	default:
 		err = Errorf(Unavailable, "the move %s is under way; ask again", quote(id))
 	}
 	return m, e, err

@@ -48,7 +48,11 @@ Whom it asks is as with saldo watch: a server, or the [[watch.sources]] of a fil
 func (a *app) check(c *cobra.Command, names []string) error {
 	ctx, cancel := context.WithTimeout(c.Context(), spanOf(c, "timeout"))
 	defer cancel()
-	rows, err := a.looked(ctx, c)
+	look, _, err := a.looker(c)
+	var rows []object
+	if err == nil {
+		rows, err = look(ctx)
+	}
 	if err != nil {
 		return a.checked(checkUnknown, nil, explain(err))
 	}
@@ -74,18 +78,6 @@ func (a *app) check(c *cobra.Command, names []string) error {
 	}
 	text := strings.Join(slices.Concat(of[checkCritical], of[checkWarning], of[checkUnknown], of[checkOK]), ", ")
 	return a.checked(worst, rows, text)
-}
-
-// looked returns the sources as saldo watch shows them.
-func (a *app) looked(ctx context.Context, c *cobra.Command) ([]object, error) {
-	file, err := a.fromFile(c)
-	switch {
-	case err != nil:
-		return nil, err
-	case file != nil:
-		return lookAtFile(ctx, file)
-	}
-	return a.lookAtServer(ctx)
 }
 
 // judged says what a source's state is to a monitoring system, and why.

@@ -75,7 +75,8 @@ func (n *node) readyDatabase(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if err := n.database.Ping(ctx); err != nil { // whoever asks is told no host: the log has it
+	if err := n.database.Ping(ctx); err != nil { // whoever asks is told no host
+		n.log.Warn("the database does not answer", "error", err)
 		return ledger.Errorf(ledger.Unavailable, "the database does not answer")
 	}
 	return nil

@@ -79,14 +79,20 @@ func (a *app) fromFile(c *cobra.Command) (*watchConfig, error) {
 	return cfg.Watch, nil
 }
 
-func (a *app) watch(c *cobra.Command, once bool) error {
+// looker returns what asks for the sources: a server or, each time, the vendors of
+// a file.
+func (a *app) looker(c *cobra.Command) (look func(context.Context) ([]object, error), vendors bool, err error) {
 	file, err := a.fromFile(c)
+	if err != nil || file == nil {
+		return a.lookAtServer, false, err
+	}
+	return func(ctx context.Context) ([]object, error) { return lookAtFile(ctx, file) }, true, nil
+}
+
+func (a *app) watch(c *cobra.Command, once bool) error {
+	look, vendors, err := a.looker(c)
 	if err != nil {
 		return err
-	}
-	look := a.lookAtServer
-	if file != nil {
-		look = func(ctx context.Context) ([]object, error) { return lookAtFile(ctx, file) }
 	}
 	ctx := c.Context()
 	if once || a.structured() || a.plain(a.stdout) {
@@ -108,8 +114,8 @@ func (a *app) watch(c *cobra.Command, once bool) error {
 		return verdict(rows)
 	}
 	pause := 5 * time.Second
-	if file != nil {
-		pause = time.Minute // vendors are asked each time
+	if vendors {
+		pause = time.Minute // they are asked each time
 	}
 	for {
 		rows, err := look(ctx)

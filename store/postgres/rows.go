@@ -214,26 +214,24 @@ func appendCounters(dst []byte, counters []ledger.Counter) []byte {
 	return dst
 }
 
-func readEntries(b []byte) (index []ledger.IndexEntry, err error) {
-	r := reader{b: b}
-	for len(r.b) > 0 {
-		index = append(index, ledger.IndexEntry{Name: r.string(), Value: r.string()})
-	}
-	if r.bad {
-		return nil, errRow
-	}
-	return index, nil
+func readEntries(b []byte) ([]ledger.IndexEntry, error) {
+	return readAll(b, func(r *reader) ledger.IndexEntry { return ledger.IndexEntry{Name: r.string(), Value: r.string()} })
 }
 
-func readCounters(b []byte) (counters []ledger.Counter, err error) {
+func readCounters(b []byte) ([]ledger.Counter, error) {
+	return readAll(b, func(r *reader) ledger.Counter { return ledger.Counter{Name: r.string(), Value: r.varint()} })
+}
+
+// readAll reads one after the other what a column has.
+func readAll[T any](b []byte, next func(*reader) T) (all []T, err error) {
 	r := reader{b: b}
 	for len(r.b) > 0 {
-		counters = append(counters, ledger.Counter{Name: r.string(), Value: r.varint()})
+		all = append(all, next(&r))
 	}
 	if r.bad {
 		return nil, errRow
 	}
-	return counters, nil
+	return all, nil
 }
 
 func queueRecords(p *pgx.Batch, rows []ledger.RecordRow) {
