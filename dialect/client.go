@@ -132,10 +132,7 @@ func Ask(client *http.Client, dialect string, r *http.Request) (*Reply, error) {
 		if ctx := r.Context().Err(); ctx != nil && !errors.Is(ctx, context.DeadlineExceeded) {
 			return nil, ctx
 		}
-		var asked *url.Error
-		if errors.As(err, &asked) {
-			err = asked.Err // without the address, which may have a secret in it
-		}
+		err = WithoutAddress(err)
 		return nil, &Error{Dialect: dialect, Reason: Unavailable, Message: err.Error(), Err: err}
 	}
 	defer resp.Body.Close()
@@ -144,6 +141,16 @@ func Ask(client *http.Client, dialect string, r *http.Request) (*Reply, error) {
 		return nil, &Error{Dialect: dialect, Reason: Unavailable, Status: resp.StatusCode, Message: err.Error(), Err: err}
 	}
 	return reply, nil
+}
+
+// WithoutAddress takes the address, which may have a secret in it, off an error of
+// [http.Client.Do].
+func WithoutAddress(err error) error {
+	var asked *url.Error
+	if errors.As(err, &asked) {
+		return asked.Err
+	}
+	return err
 }
 
 // Refusal returns the error that a reply of a status is where its body says

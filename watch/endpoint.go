@@ -390,11 +390,7 @@ func (w *Watch) exchange(ctx context.Context, address string, body []byte, heade
 	r.Header.Set("User-Agent", "Saldo")
 	resp, err := w.client.Do(r)
 	if err != nil {
-		var asked *url.Error
-		if errors.As(err, &asked) {
-			err = asked.Err // without the address, which may have a secret in it
-		}
-		_, why := broken(err)
+		_, why := broken(dialect.WithoutAddress(err))
 		return nil, &sendError{text: why}
 	}
 	defer resp.Body.Close()

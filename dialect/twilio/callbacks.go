@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"saldo/auth"
+	"saldo/dialect"
 	"saldo/ledger"
 )
 
@@ -150,11 +151,7 @@ func (s *Server) call(ctx context.Context, t *trigger, f *firing) error {
 	}
 	resp, err := s.callbacks.Do(r)
 	if err != nil {
-		var asked *url.Error
-		if errors.As(err, &asked) {
-			err = asked.Err // without the address, which may have a secret in it
-		}
-		return err
+		return dialect.WithoutAddress(err)
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
